@@ -1,0 +1,243 @@
+/**
+ * The live socket a user holds: one program over any Transport's handle.
+ *
+ * Reading is a pull: nothing leaves the kernel while nobody asks, so a slow reader slows its peer and no buffer grows.
+ * Writing suspends until the kernel took the bytes, so a slow peer slows the writer. The two halves end separately: the
+ * peer's end is `None` from `read`, not a loss; `end` finishes this side and reading goes on. When both have ended the
+ * connection is over and closed, with reason `End`.
+ *
+ * A Connection belongs to the Scope it was dialed in, which closes it: flush within a deadline, then abort.
+ *
+ * Not here: how it came to be connected (`Attempt`), and any framing of its bytes.
+ *
+ * @since 0.1.0
+ */
+import * as Chunk from "effect/Chunk"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { type Pipeable, pipeArguments } from "effect/Pipeable"
+import * as Predicate from "effect/Predicate"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import type { SocketAddress, SocketType } from "./Address.js"
+import type { ConnectionLost } from "./DialError.js"
+import type { SocketHandle } from "./Transport.js"
+
+/**
+ * @since 0.1.0
+ * @category symbols
+ */
+export const TypeId: unique symbol = Symbol.for("effect-dial/Connection")
+
+/**
+ * @since 0.1.0
+ * @category symbols
+ */
+export type TypeId = typeof TypeId
+
+/**
+ * How long an orderly close waits for bytes under way before it aborts.
+ *
+ * @since 0.1.0
+ * @category defaults
+ */
+export const defaultFlushTimeout: Duration.DurationInput = "5 seconds"
+
+/**
+ * An established connection.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Connection extends Pipeable {
+  readonly [TypeId]: TypeId
+
+  /** Twisted: `socketType`. */
+  readonly socketType: SocketType
+
+  /** Where this end is; fixed when it connected, valid after close. */
+  readonly localAddress: SocketAddress
+
+  /** Twisted: `realAddress`. Where the other end is; fixed when it connected, valid after close. */
+  readonly remoteAddress: SocketAddress
+
+  /**
+   * The next bytes, or `None` once the peer has ended its half (and again on every later read). Fails with the
+   * `ConnectionLost` that `lost` tells. A second read while one waits is a defect: two readers would steal from each
+   * other. Interrupting a read loses no bytes.
+   */
+  readonly read: Effect.Effect<Option.Option<Uint8Array>, ConnectionLost>
+
+  /** Every `read` until the peer's end, as a Stream that pulls. */
+  readonly stream: Stream.Stream<Uint8Array, ConnectionLost>
+
+  /**
+   * Send bytes (text as UTF-8); done when the kernel took all of them. Calls from several fibers are sent whole, one
+   * after another. The bytes must not be changed until then. Fails with the `ConnectionLost` that `lost` tells. After
+   * `end` or `close` it is a defect. Interrupting stops the wait; what was handed over is still sent.
+   */
+  readonly write: (bytes: Uint8Array | string) => Effect.Effect<void, ConnectionLost>
+
+  /** A Sink that writes all it is given; it does not end the connection. */
+  readonly sink: Sink.Sink<void, Uint8Array | string, never, ConnectionLost>
+
+  /** Half-close: after what was written, tell the peer that no more comes. Reading goes on. Again: a no-op. */
+  readonly end: Effect.Effect<void, ConnectionLost>
+
+  /** Discard what is unsent and tear the connection down; on TCP the peer sees a reset. Never waits, never fails. */
+  readonly abort: Effect.Effect<void>
+
+  /**
+   * Flush what was written, for at most `flushTimeout`, and close; abort when the deadline passes. The Scope does this
+   * with the default. Never fails. Again: a no-op.
+   */
+  readonly close: (options?: {
+    /** @default {@link defaultFlushTimeout} */
+    readonly flushTimeout?: Duration.DurationInput | undefined
+  }) => Effect.Effect<void>
+
+  /**
+   * Twisted: `connectionLost(reason)`. Waits for the end of this connection and gives the one reason; the first cause
+   * wins. A peer that vanishes is noticed by a read or a write, or by keep-alive probes.
+   */
+  readonly lost: Effect.Effect<ConnectionLost>
+
+  /** Bytes taken from the socket so far. */
+  readonly bytesRead: number
+
+  /** Bytes the socket accepted so far. */
+  readonly bytesWritten: number
+}
+
+/**
+ * @since 0.1.0
+ * @category guards
+ */
+export const isConnection = (u: unknown): u is Connection => Predicate.hasProperty(u, TypeId)
+
+/**
+ * The Connection over a handle that is connected. For those who write an `Attempt` of their own or upgrade a
+ * connection: the caller has to see that `close` or `abort` is run.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromHandle = (handle: SocketHandle, socketType: SocketType): Connection =>
+  new ConnectionImpl(handle, socketType)
+
+/**
+ * The fields that change are the state of the one socket behind it, and only the methods here touch them. A class
+ * with getters, not a record of Effects: an idle connection costs its fields and nothing else.
+ */
+class ConnectionImpl implements Connection {
+  readonly [TypeId]: TypeId = TypeId
+  #reading = false
+  #peerEnded = false
+  #ended = false
+  #bytesRead = 0
+  #bytesWritten = 0
+
+  constructor(private readonly handle: SocketHandle, readonly socketType: SocketType) {}
+
+  get localAddress(): SocketAddress {
+    return this.handle.localAddress
+  }
+
+  get remoteAddress(): SocketAddress {
+    return this.handle.remoteAddress
+  }
+
+  get bytesRead(): number {
+    return this.#bytesRead
+  }
+
+  get bytesWritten(): number {
+    return this.#bytesWritten
+  }
+
+  get lost(): Effect.Effect<ConnectionLost> {
+    return this.handle.lost
+  }
+
+  get read(): Effect.Effect<Option.Option<Uint8Array>, ConnectionLost> {
+    return Effect.suspend(() => {
+      if (this.#reading) return Effect.die(new Error(`connection to ${this.remoteAddress}: a second read while one waits`))
+      if (this.#peerEnded) return Effect.succeedNone
+      this.#reading = true
+      return Effect.onExit(this.handle.read, (exit) => {
+        this.#reading = false
+        if (exit._tag === "Failure") return Effect.void
+        if (Option.isNone(exit.value)) {
+          this.#peerEnded = true
+          return this.#closeIfBothEnded
+        }
+        this.#bytesRead += exit.value.value.length
+        return Effect.void
+      })
+    })
+  }
+
+  get stream(): Stream.Stream<Uint8Array, ConnectionLost> {
+    return Stream.repeatEffectChunkOption(Effect.flatMap(
+      Effect.mapError(this.read, Option.some),
+      (bytes) => Option.isNone(bytes) ? Effect.fail(Option.none()) : Effect.succeed(Chunk.of(bytes.value))
+    ))
+  }
+
+  write(bytes: Uint8Array | string): Effect.Effect<void, ConnectionLost> {
+    return Effect.suspend(() => {
+      if (this.#ended) return Effect.die(new Error(`connection to ${this.remoteAddress}: a write after end or close`))
+      const data = typeof bytes === "string" ? encoder.encode(bytes) : bytes
+      this.#bytesWritten += data.length
+      return this.handle.write(data)
+    })
+  }
+
+  get sink(): Sink.Sink<void, Uint8Array | string, never, ConnectionLost> {
+    return Sink.forEach((bytes: Uint8Array | string) => this.write(bytes))
+  }
+
+  get end(): Effect.Effect<void, ConnectionLost> {
+    return Effect.suspend(() => {
+      if (this.#ended) return Effect.void
+      this.#ended = true
+      return Effect.zipRight(this.handle.end, this.#closeIfBothEnded)
+    })
+  }
+
+  get abort(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.#ended = true
+      return this.#dispose("abort")
+    })
+  }
+
+  close(options?: { readonly flushTimeout?: Duration.DurationInput | undefined }): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.#ended = true
+      if (this.handle.unsent === 0) return this.#dispose("orderly")
+      return this.handle.flush.pipe(
+        Effect.interruptible,
+        Effect.timeoutOption(options?.flushTimeout ?? defaultFlushTimeout),
+        Effect.exit,
+        Effect.flatMap((exit) => this.#dispose(exit._tag === "Success" && Option.isSome(exit.value) ? "orderly" : "abort")),
+        Effect.uninterruptible
+      )
+    })
+  }
+
+  get #closeIfBothEnded(): Effect.Effect<void> {
+    return this.#peerEnded && this.#ended ? this.#dispose("orderly") : Effect.void
+  }
+
+  #dispose(mode: "orderly" | "abort"): Effect.Effect<void> {
+    return Effect.zipRight(this.handle.close(mode), this.handle.release)
+  }
+
+  pipe() {
+    return pipeArguments(this, arguments)
+  }
+}
+
+const encoder = new TextEncoder()

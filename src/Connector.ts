@@ -1,0 +1,213 @@
+/**
+ * One endpoint as a state machine: Disconnected, Connecting, Connected, as Twisted's connector is.
+ *
+ * What must be true:
+ *
+ * - `connect` is legal only while Disconnected, `stopConnecting` only while Connecting; elsewhere each is a
+ *   `WrongState`. `disconnect` is always legal: it stops, closes, or does nothing
+ * - whoever waits in a `connect` that another fiber stopped gets `ConnectStopped`
+ * - the connection's owner can know of a loss (`Connection.lost`) before the state says Disconnected
+ * - a state is entered before anyone is told of it, so connecting again from inside a notification works
+ * - the Scope the connector was made in ends all of it
+ *
+ * Not here: when to reconnect. That is a policy over `changes` and `connect`.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import type { Connection } from "./Connection.js"
+import { type ConnectionLost, ConnectStopped, type DialError, type InvalidEndpoint } from "./DialError.js"
+import { Dialer, type DialOptions } from "./Dialer.js"
+import * as Endpoint from "./Endpoint.js"
+
+/**
+ * Where a connector stands. `because` of Disconnected is what ended the last connection or attempt, `undefined` before
+ * the first.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type State =
+  | { readonly _tag: "Disconnected"; readonly because: DialError | ConnectStopped | ConnectionLost | undefined }
+  | { readonly _tag: "Connecting" }
+  | { readonly _tag: "Connected"; readonly connection: Connection }
+
+/**
+ * A call that the connector's state does not allow.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class WrongState extends Data.TaggedError("WrongState")<{
+  readonly operation: "connect" | "stopConnecting"
+  readonly state: State["_tag"]
+  readonly destination: string
+}> {
+  override get message(): string {
+    return `${this.operation} ${this.destination}: not possible while ${this.state.toLowerCase()}`
+  }
+}
+
+/**
+ * Twisted: `IConnector`. One endpoint's connection, made and unmade on command.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Connector {
+  /** Twisted: `getDestination`. */
+  readonly destination: Endpoint.Endpoint
+
+  /**
+   * Dial, and wait for the Connection. The connector owns it: `disconnect` or the connector's Scope closes it. Fails
+   * with the dial's error, `ConnectStopped` when stopped meanwhile, `WrongState` unless Disconnected. Interrupting it
+   * stops connecting.
+   */
+  readonly connect: Effect.Effect<Connection, DialError | ConnectStopped | WrongState>
+
+  /** Twisted: `stopConnecting`. Give the dial up; its sockets are gone when this returns. */
+  readonly stopConnecting: Effect.Effect<void, WrongState>
+
+  /** Twisted: `disconnect`. Connecting: stop. Connected: close (flush, then abort). Disconnected: nothing. */
+  readonly disconnect: Effect.Effect<void>
+
+  /** The state now. */
+  readonly state: Effect.Effect<State>
+
+  /** The state now and every later one, in order. */
+  readonly changes: Stream.Stream<State>
+}
+
+/**
+ * A connector for an endpoint, Disconnected. Fails with `InvalidEndpoint`. When the Scope closes it disconnects.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  endpoint: Endpoint.Input,
+  options?: DialOptions
+): Effect.Effect<Connector, InvalidEndpoint, Dialer | Scope.Scope> =>
+  Effect.gen(function*() {
+    const destination = yield* Endpoint.fromInput(endpoint)
+    const dialer = yield* Dialer
+    const scope = yield* Effect.scope
+    const phase = yield* SubscriptionRef.make<Phase>({ _tag: "Disconnected", because: undefined })
+    return new Machine(destination, dialer.dial(destination, options), scope, phase)
+  })
+
+// -----------------------------------------------------------------------------
+// the machine
+// -----------------------------------------------------------------------------
+
+/**
+ * A {@link State} with the fiber to interrupt to leave it. A session is one fiber: dial, hold the connection until it
+ * is lost, clean up.
+ */
+type Phase =
+  | Extract<State, { _tag: "Disconnected" }>
+  | (Exclude<State, { _tag: "Disconnected" }> & { readonly session: Fiber.Fiber<void> })
+
+type Outcome = Deferred.Deferred<Connection, DialError | ConnectStopped>
+
+class Machine implements Connector {
+  constructor(
+    readonly destination: Endpoint.Endpoint,
+    private readonly dial: Effect.Effect<Connection, DialError, Scope.Scope>,
+    private readonly home: Scope.Scope,
+    private readonly phase: SubscriptionRef.SubscriptionRef<Phase>
+  ) {}
+
+  get state(): Effect.Effect<State> {
+    return Effect.map(SubscriptionRef.get(this.phase), toState)
+  }
+
+  get changes(): Stream.Stream<State> {
+    return Stream.map(this.phase.changes, toState)
+  }
+
+  get connect(): Effect.Effect<Connection, DialError | ConnectStopped | WrongState> {
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.gen(this, function*() {
+        const outcome: Outcome = yield* Deferred.make<Connection, DialError | ConnectStopped>()
+        const session = yield* SubscriptionRef.modifyEffect(this.phase, (phase) =>
+          phase._tag === "Disconnected"
+            ? Effect.map(
+              Effect.forkIn(this.session(outcome), this.home),
+              (session): [Fiber.Fiber<void>, Phase] => [session, { _tag: "Connecting", session }]
+            )
+            : Effect.fail(this.wrongState("connect", phase)))
+        return yield* Effect.onInterrupt(restore(Deferred.await(outcome)), () => Fiber.interrupt(session))
+      })
+    )
+  }
+
+  get stopConnecting(): Effect.Effect<void, WrongState> {
+    return Effect.flatMap(SubscriptionRef.get(this.phase), (phase) =>
+      phase._tag === "Connecting"
+        ? Effect.asVoid(Fiber.interrupt(phase.session))
+        : Effect.fail(this.wrongState("stopConnecting", phase)))
+  }
+
+  get disconnect(): Effect.Effect<void> {
+    return Effect.flatMap(SubscriptionRef.get(this.phase), (phase) =>
+      phase._tag === "Disconnected" ? Effect.void : Effect.asVoid(Fiber.interrupt(phase.session)))
+  }
+
+  private session(outcome: Outcome): Effect.Effect<void> {
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.gen(this, function*() {
+        const scope = yield* Scope.make()
+        const dialed = yield* Effect.exit(restore(Scope.extend(this.dial, scope)))
+        if (Exit.isSuccess(dialed)) {
+          const connection = dialed.value
+          yield* SubscriptionRef.update(this.phase, (phase): Phase =>
+            phase._tag === "Connecting" ? { _tag: "Connected", connection, session: phase.session } : phase)
+          yield* Deferred.succeed(outcome, connection)
+          yield* Effect.exit(restore(connection.lost))
+          // The connection's owner, who waits for `lost` as well, goes first.
+          yield* Effect.yieldNow()
+          yield* Scope.close(scope, Exit.void)
+          yield* this.leave(yield* connection.lost)
+        } else {
+          yield* Scope.close(scope, dialed)
+          const because = Cause.isInterruptedOnly(dialed.cause)
+            ? new ConnectStopped({ target: Endpoint.format(this.destination) })
+            : Option.getOrUndefined(Cause.failureOption(dialed.cause))
+          yield* this.leave(because)
+          yield* because === undefined
+            ? Deferred.failCause(outcome, dialed.cause)
+            : Deferred.fail(outcome, because)
+        }
+      })
+    )
+  }
+
+  private leave(because: Extract<State, { _tag: "Disconnected" }>["because"]): Effect.Effect<void> {
+    return SubscriptionRef.set(this.phase, { _tag: "Disconnected", because })
+  }
+
+  private wrongState(operation: WrongState["operation"], phase: Phase): WrongState {
+    return new WrongState({ operation, state: phase._tag, destination: Endpoint.format(this.destination) })
+  }
+}
+
+const toState = (phase: Phase): State => {
+  switch (phase._tag) {
+    case "Disconnected":
+      return phase
+    case "Connecting":
+      return { _tag: "Connecting" }
+    case "Connected":
+      return { _tag: "Connected", connection: phase.connection }
+  }
+}

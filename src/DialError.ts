@@ -1,0 +1,544 @@
+/**
+ * Every error this library raises, as tagged values, and the union each operation can fail with.
+ *
+ * The words are made in one place: {@link fromErrno} turns an operating-system error code into a closed `reason`, and
+ * each `message` tells the whole story (operation, address, reason) so that a log line is enough to act on. Nothing
+ * here parses a message, and the raw `cause` is always kept.
+ *
+ * Not here: how an error is drawn for a terminal beyond {@link pretty}, and any retry policy (a policy matches tags).
+ *
+ * @since 0.1.0
+ */
+import * as Data from "effect/Data"
+import type { AddressFamily, SocketAddress } from "./Address.js"
+
+// -----------------------------------------------------------------------------
+// bad input
+// -----------------------------------------------------------------------------
+
+/**
+ * Text or a number that is not the address, port, zone or path it was given as.
+ *
+ * `position` is the 0-based offset (UTF-16 code units) of the first offending character of `input`.
+ *
+ * @since 0.1.0
+ * @category bad input
+ */
+export class InvalidAddress extends Data.TaggedError("InvalidAddress")<{
+  readonly kind: "ipv4" | "ipv6" | "port" | "unix path" | "socket address" | "zone"
+  readonly input: string
+  readonly position: number
+  readonly reason: string
+}> {
+  override get message(): string {
+    return `invalid ${this.kind} ${quote(this.input)} at position ${this.position}: ${this.reason}`
+  }
+}
+
+/**
+ * Text that is not an endpoint.
+ *
+ * `position` is the 0-based offset (UTF-16 code units) of the first offending character of `input`.
+ *
+ * @since 0.1.0
+ * @category bad input
+ */
+export class InvalidEndpoint extends Data.TaggedError("InvalidEndpoint")<{
+  readonly input: string
+  readonly position: number
+  readonly reason: string
+}> {
+  override get message(): string {
+    return `invalid endpoint ${quote(this.input)} at position ${this.position}: ${this.reason}`
+  }
+}
+
+// -----------------------------------------------------------------------------
+// resolution
+// -----------------------------------------------------------------------------
+
+/**
+ * Why a name gave no address. The words are those of the Effect line's own network errors.
+ *
+ * - `NotFound`: the name does not exist, or has no address of the family asked for
+ * - `Timeout`: nobody answered in time
+ * - `Temporary`: a failure that may pass (EAI_AGAIN)
+ * - `Refused`: the server would not answer this question
+ * - `ServerFailure`: the server tried and failed (SERVFAIL)
+ * - `BadName`: the name cannot be asked for
+ * - `InvalidResponse`: an answer that is not one
+ * - `Unsupported`: this resolver cannot look up such a thing
+ * - `Unknown`: anything else; see `code` and `cause`
+ *
+ * @since 0.1.0
+ * @category resolution
+ */
+export type ResolveReason =
+  | "NotFound"
+  | "Timeout"
+  | "Temporary"
+  | "Refused"
+  | "ServerFailure"
+  | "BadName"
+  | "InvalidResponse"
+  | "Unsupported"
+  | "Unknown"
+
+/**
+ * A name that gave no address to attempt.
+ *
+ * `family` is the family that was asked for, absent when the failure is of the whole lookup. `code` is the resolver's
+ * own word (`ENOTFOUND`, `EAI_AGAIN`), where it has one.
+ *
+ * @since 0.1.0
+ * @category resolution
+ */
+export class ResolveError extends Data.TaggedError("ResolveError")<{
+  readonly host: string
+  readonly family?: AddressFamily | undefined
+  readonly reason: ResolveReason
+  readonly code?: string | undefined
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    const what = this.family === undefined ? this.host : `${this.host} (${recordType(this.family)})`
+    return `resolve ${what}: ${resolveReasonText[this.reason]}${codeSuffix(this.code)}`
+  }
+}
+
+// -----------------------------------------------------------------------------
+// one attempt
+// -----------------------------------------------------------------------------
+
+/**
+ * Why one attempt to connect failed: a closed union, made from the errno by {@link fromErrno}.
+ *
+ * - `Refused`: the host answered that nobody listens (ECONNREFUSED)
+ * - `HostUnreachable`: no path to that host (EHOSTUNREACH, EHOSTDOWN)
+ * - `NetworkUnreachable`: no path to that network (ENETUNREACH, ENETDOWN, ENONET)
+ * - `AddressUnreachable`: connect has no local address from which to reach it (EADDRNOTAVAIL from connect; also when
+ *   every ephemeral port is taken)
+ * - `TimedOut`: the kernel gave up (ETIMEDOUT)
+ * - `AttemptTimeout`: our own per-attempt limit passed
+ * - `AddressInUse`: the local address and port are taken (EADDRINUSE)
+ * - `AddressNotAvailable`: the local address asked for is not on this machine (EADDRNOTAVAIL from bind)
+ * - `PermissionDenied`: the kernel or a firewall forbids it (EACCES, EPERM)
+ * - `TooManyOpenFiles`: no descriptor left in the process or the system (EMFILE, ENFILE)
+ * - `Reset`: the peer broke off while connecting (ECONNRESET, ECONNABORTED, EPIPE)
+ * - `NotFound`: no such socket path (ENOENT, ENOTDIR, ELOOP)
+ * - `Busy`: the listener's queue, or the kernel's ports, are full for now (EAGAIN)
+ * - `NoMemory`: no buffer space (ENOBUFS, ENOMEM)
+ * - `InvalidArgument`: the kernel does not take these arguments (EINVAL: also a blackhole route; ENAMETOOLONG, EFAULT)
+ * - `Unsupported`: this kind of socket or address is not supported here (EAFNOSUPPORT, EPROTONOSUPPORT, EPROTOTYPE,
+ *   EOPNOTSUPP, ESOCKTNOSUPPORT, ENOTSOCK, ENOPROTOOPT, ENOSYS)
+ * - `Unknown`: an errno this table does not have; kept in `code`
+ *
+ * @since 0.1.0
+ * @category attempt
+ */
+export type AttemptReason =
+  | "Refused"
+  | "HostUnreachable"
+  | "NetworkUnreachable"
+  | "AddressUnreachable"
+  | "TimedOut"
+  | "AttemptTimeout"
+  | "AddressInUse"
+  | "AddressNotAvailable"
+  | "PermissionDenied"
+  | "TooManyOpenFiles"
+  | "Reset"
+  | "NotFound"
+  | "Busy"
+  | "NoMemory"
+  | "InvalidArgument"
+  | "Unsupported"
+  | "Unknown"
+
+/**
+ * The step of an attempt that failed: making the socket, binding it to the local address, or connecting it.
+ *
+ * @since 0.1.0
+ * @category attempt
+ */
+export type AttemptOperation = "socket" | "bind" | "connect"
+
+/**
+ * One attempt on one address that did not become a connection.
+ *
+ * `address` is where it was going; `localAddress` is what it was bound to, when that was asked for; `code` is the
+ * errno's name.
+ *
+ * @since 0.1.0
+ * @category attempt
+ */
+export class AttemptError extends Data.TaggedError("AttemptError")<{
+  readonly operation: AttemptOperation
+  readonly address: SocketAddress
+  readonly localAddress?: SocketAddress | undefined
+  readonly reason: AttemptReason
+  readonly code?: string | undefined
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    const what = this.operation === "bind"
+      ? `bind ${this.localAddress ?? "the local address"} to connect to ${this.address}`
+      : `${this.operation === "socket" ? "open a socket for" : "connect to"} ${this.address}`
+    return `${what}: ${attemptReasonText[this.reason]}${codeSuffix(this.code)}`
+  }
+}
+
+/**
+ * Twisted: `stopConnecting`. The attempt or dial was given up on purpose before it had an outcome of its own.
+ *
+ * A dial that is interrupted exits with the interruption itself; this value is what observers of its attempts, and the
+ * callers of `Connector.connect` whose attempt another fiber stopped, are told.
+ *
+ * @since 0.1.0
+ * @category attempt
+ */
+export class ConnectStopped extends Data.TaggedError("ConnectStopped")<{
+  readonly target: string
+}> {
+  override get message(): string {
+    return `connect to ${this.target}: stopped before it was connected`
+  }
+}
+
+// -----------------------------------------------------------------------------
+// a whole dial
+// -----------------------------------------------------------------------------
+
+/**
+ * What became of one candidate address of a dial. Times are milliseconds since the dial began.
+ *
+ * - `Failed`: it was attempted and failed with `error`
+ * - `Stopped`: it was under way when the dial ended otherwise
+ * - `Connected`: it is the one that won
+ * - `NeverTried`: it was not started, and `why`
+ *
+ * @since 0.1.0
+ * @category dial
+ */
+export type AttemptReport =
+  | {
+    readonly outcome: "Failed"
+    readonly attempt: number
+    readonly address: SocketAddress
+    readonly startedAt: number
+    readonly endedAt: number
+    readonly error: AttemptError
+  }
+  | {
+    readonly outcome: "Stopped" | "Connected"
+    readonly attempt: number
+    readonly address: SocketAddress
+    readonly startedAt: number
+    readonly endedAt: number
+  }
+  | { readonly outcome: "NeverTried"; readonly address: SocketAddress; readonly why: string }
+
+/**
+ * Every address of an endpoint was attempted and none connected.
+ *
+ * `attempts` keeps each of them in the order they were started; `unresolved` the families whose lookup failed, so that
+ * a missing AAAA is part of the story; `elapsedMillis` is the time since the dial began.
+ *
+ * @since 0.1.0
+ * @category dial
+ */
+export class AllAttemptsFailed extends Data.TaggedError("AllAttemptsFailed")<{
+  readonly endpoint: string
+  readonly attempts: ReadonlyArray<AttemptReport>
+  readonly unresolved: ReadonlyArray<ResolveError>
+  readonly elapsedMillis: number
+}> {
+  override get message(): string {
+    return `dial ${this.endpoint}: ${attemptCount(this.attempts)} failed in ${millis(this.elapsedMillis)}: ${
+      story(this.attempts, this.unresolved)
+    }`
+  }
+}
+
+/**
+ * What a dial was doing: looking up the name, or attempting addresses.
+ *
+ * @since 0.1.0
+ * @category dial
+ */
+export type DialPhase = "resolving" | "connecting"
+
+/**
+ * The whole-dial deadline passed. `phase` is what was running; `attempts` are those made so far.
+ *
+ * @since 0.1.0
+ * @category dial
+ */
+export class DialTimeout extends Data.TaggedError("DialTimeout")<{
+  readonly endpoint: string
+  readonly phase: DialPhase
+  readonly timeoutMillis: number
+  readonly attempts: ReadonlyArray<AttemptReport>
+  readonly unresolved: ReadonlyArray<ResolveError>
+}> {
+  override get message(): string {
+    const soFar = story(this.attempts, this.unresolved)
+    return `dial ${this.endpoint}: timed out after ${millis(this.timeoutMillis)} while ${this.phase}${
+      soFar === "" ? "" : `: ${soFar}`
+    }`
+  }
+}
+
+/**
+ * Everything `Dialer.dial` can fail with.
+ *
+ * @since 0.1.0
+ * @category dial
+ */
+export type DialError = InvalidEndpoint | ResolveError | AllAttemptsFailed | DialTimeout
+
+// -----------------------------------------------------------------------------
+// an established connection
+// -----------------------------------------------------------------------------
+
+/**
+ * Why an established connection is no more.
+ *
+ * - `End`: both sides finished; nothing was lost
+ * - `Reset`: the peer or the network broke it (ECONNRESET, EPIPE, ECONNABORTED)
+ * - `Aborted`: this side discarded it (`abort`, or a close whose flush deadline passed)
+ * - `TimedOut`: the kernel's retransmissions or keep-alive probes went unanswered (ETIMEDOUT)
+ * - `Error`: anything else; see `code` and `cause`
+ *
+ * @since 0.1.0
+ * @category connection
+ */
+export type LostReason = "End" | "Reset" | "Aborted" | "TimedOut" | "Error"
+
+/**
+ * Twisted: `connectionLost(reason)`. An established connection ended; also what a read or write fails with after that.
+ *
+ * @since 0.1.0
+ * @category connection
+ */
+export class ConnectionLost extends Data.TaggedError("ConnectionLost")<{
+  readonly address: SocketAddress
+  readonly reason: LostReason
+  readonly code?: string | undefined
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    return `connection to ${this.address} lost: ${lostReasonText[this.reason]}${codeSuffix(this.code)}`
+  }
+}
+
+// -----------------------------------------------------------------------------
+// errno, in one place
+// -----------------------------------------------------------------------------
+
+const reasonOfErrno: { readonly [code: string]: AttemptReason } = {
+  ECONNREFUSED: "Refused",
+  EHOSTUNREACH: "HostUnreachable",
+  EHOSTDOWN: "HostUnreachable",
+  ENETUNREACH: "NetworkUnreachable",
+  ENETDOWN: "NetworkUnreachable",
+  ENONET: "NetworkUnreachable",
+  ETIMEDOUT: "TimedOut",
+  EADDRINUSE: "AddressInUse",
+  EACCES: "PermissionDenied",
+  EPERM: "PermissionDenied",
+  EMFILE: "TooManyOpenFiles",
+  ENFILE: "TooManyOpenFiles",
+  ECONNRESET: "Reset",
+  ECONNABORTED: "Reset",
+  EPIPE: "Reset",
+  ENOENT: "NotFound",
+  ENOTDIR: "NotFound",
+  ELOOP: "NotFound",
+  EAGAIN: "Busy",
+  ENOBUFS: "NoMemory",
+  ENOMEM: "NoMemory",
+  EINVAL: "InvalidArgument",
+  ENAMETOOLONG: "InvalidArgument",
+  EFAULT: "InvalidArgument",
+  EAFNOSUPPORT: "Unsupported",
+  EPROTONOSUPPORT: "Unsupported",
+  EPROTOTYPE: "Unsupported",
+  EOPNOTSUPP: "Unsupported",
+  ENOTSUP: "Unsupported",
+  ESOCKTNOSUPPORT: "Unsupported",
+  EPFNOSUPPORT: "Unsupported",
+  ENOTSOCK: "Unsupported",
+  ENOPROTOOPT: "Unsupported",
+  ENOSYS: "Unsupported"
+}
+
+/**
+ * The reason an errno of `socket`, `bind` or `connect` stands for; `Unknown` for a code this table does not have.
+ *
+ * EADDRNOTAVAIL is two things: from bind, the local address asked for is not on this machine; from connect, the kernel
+ * found no local address (or no free port) to reach the remote one from.
+ *
+ * @since 0.1.0
+ * @category errno
+ */
+export const fromErrno = (code: string | undefined, operation: AttemptOperation): AttemptReason =>
+  code === "EADDRNOTAVAIL"
+    ? operation === "bind" ? "AddressNotAvailable" : "AddressUnreachable"
+    : code !== undefined && Object.hasOwn(reasonOfErrno, code)
+    ? reasonOfErrno[code]!
+    : "Unknown"
+
+/**
+ * The reason an errno of a read or write on an established connection stands for.
+ *
+ * @since 0.1.0
+ * @category errno
+ */
+export const lostFromErrno = (code: string | undefined): LostReason => {
+  switch (fromErrno(code, "connect")) {
+    case "Reset":
+      return "Reset"
+    case "TimedOut":
+      return "TimedOut"
+    default:
+      return "Error"
+  }
+}
+
+// -----------------------------------------------------------------------------
+// the story, in words
+// -----------------------------------------------------------------------------
+
+const attemptReasonText: { readonly [R in AttemptReason]: string } = {
+  Refused: "connection refused",
+  HostUnreachable: "host unreachable",
+  NetworkUnreachable: "network unreachable",
+  AddressUnreachable: "no local address or port to reach it from",
+  TimedOut: "timed out (the kernel had no answer)",
+  AttemptTimeout: "no answer within the attempt's own limit",
+  AddressInUse: "local address already in use",
+  AddressNotAvailable: "local address not on this machine",
+  PermissionDenied: "permission denied",
+  TooManyOpenFiles: "too many open files",
+  Reset: "connection reset",
+  NotFound: "no such socket",
+  Busy: "temporarily out of queue space or ports",
+  NoMemory: "out of memory or buffer space",
+  InvalidArgument: "not accepted by the kernel",
+  Unsupported: "not supported on this machine",
+  Unknown: "failed"
+}
+
+const resolveReasonText: { readonly [R in ResolveReason]: string } = {
+  NotFound: "no such name or no address of this kind",
+  Timeout: "no answer in time",
+  Temporary: "temporary failure, try again",
+  Refused: "the name server refused the question",
+  ServerFailure: "the name server failed",
+  BadName: "not a name that can be looked up",
+  InvalidResponse: "the answer makes no sense",
+  Unsupported: "this resolver cannot look that up",
+  Unknown: "failed"
+}
+
+const lostReasonText: { readonly [R in LostReason]: string } = {
+  End: "ended cleanly",
+  Reset: "reset by peer",
+  Aborted: "aborted by this side",
+  TimedOut: "the peer stopped answering",
+  Error: "failed"
+}
+
+const quote = (input: string): string => JSON.stringify(input.length > 120 ? `${input.slice(0, 120)}…` : input)
+
+const codeSuffix = (code: string | undefined): string => code === undefined ? "" : ` (${code})`
+
+const recordType = (family: AddressFamily): string => family === "inet6" ? "AAAA" : family === "inet" ? "A" : family
+
+const millis = (n: number): string => `${n < 10 ? Math.round(n * 10) / 10 : Math.round(n)} ms`
+
+const attemptCount = (attempts: ReadonlyArray<AttemptReport>): string => {
+  const made = attempts.filter((report) => report.outcome !== "NeverTried").length
+  return made === 1 ? "the only attempt" : `all ${made} attempts`
+}
+
+/** What became of an address, without the address. */
+const reportText = (report: AttemptReport): string => {
+  switch (report.outcome) {
+    case "Failed":
+      return `${report.error.operation === "bind" ? "bind: " : ""}${attemptReasonText[report.error.reason]}${
+        codeSuffix(report.error.code)
+      }`
+    case "Stopped":
+      return "still connecting"
+    case "Connected":
+      return "connected"
+    case "NeverTried":
+      return `never tried, ${report.why}`
+  }
+}
+
+const story = (attempts: ReadonlyArray<AttemptReport>, unresolved: ReadonlyArray<ResolveError>): string =>
+  [
+    ...attempts.map((report) =>
+      report.outcome === "NeverTried"
+        ? `${report.address} ${reportText(report)}`
+        : `${report.address} ${reportText(report)} after ${millis(report.endedAt - report.startedAt)}`
+    ),
+    ...unresolved.map((error) => error.message)
+  ].join("; ")
+
+/**
+ * An error as lines of text for a terminal: its message's parts as a table, one address a row.
+ *
+ * Pure text without colour; columns are padded with spaces. The last line has no newline.
+ *
+ * @since 0.1.0
+ * @category rendering
+ */
+export const pretty = (error: DialError | AttemptError | ConnectStopped | ConnectionLost | InvalidAddress): string => {
+  switch (error._tag) {
+    case "AllAttemptsFailed":
+      return table(
+        `dial ${error.endpoint}: ${attemptCount(error.attempts)} failed in ${millis(error.elapsedMillis)}`,
+        error.attempts,
+        error.unresolved
+      )
+    case "DialTimeout":
+      return table(
+        `dial ${error.endpoint}: timed out after ${millis(error.timeoutMillis)} while ${error.phase}`,
+        error.attempts,
+        error.unresolved
+      )
+    default:
+      return error.message
+  }
+}
+
+const table = (
+  title: string,
+  attempts: ReadonlyArray<AttemptReport>,
+  unresolved: ReadonlyArray<ResolveError>
+): string => {
+  const rows = [
+    ...attempts.map((report) => [
+      report.outcome === "NeverTried" ? "-" : `#${report.attempt}`,
+      String(report.address),
+      report.outcome === "NeverTried" ? "" : `${millis(report.startedAt)} to ${millis(report.endedAt)}`,
+      reportText(report)
+    ]),
+    ...unresolved.map((error) => [
+      "-",
+      error.family === undefined ? error.host : `${error.host} ${recordType(error.family)}`,
+      "",
+      `${resolveReasonText[error.reason]}${codeSuffix(error.code)}`
+    ])
+  ]
+  const widths = [0, 1, 2].map((column) => Math.max(0, ...rows.map((row) => row[column]!.length)))
+  return [
+    title,
+    ...rows.map((row) => `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()}`)
+  ].join("\n")
+}
+

@@ -1,0 +1,159 @@
+/**
+ * What happened during a dial, as data with a time: the one source for traces, the command line, spans and metrics,
+ * and for the attempts an error tells of.
+ *
+ * An event is a plain record, so it can be compared, stored and printed as JSON. Times (`at`) are milliseconds since
+ * the dial began, fractional, from Effect's Clock. To see them, {@link observe} an effect that dials.
+ *
+ * Not here: who draws them.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type { AddressFamily, IpAddress, SocketAddress } from "./Address.js"
+import type { AttemptError, AttemptReport, ConnectStopped, DialError, ResolveError } from "./DialError.js"
+import type { Endpoint } from "./Endpoint.js"
+
+/**
+ * One thing that happened in one dial.
+ *
+ * - `ResolutionStarted`: the Resolver was asked for `name`
+ * - `AddressesResolved`: it gave the addresses of one family
+ * - `ResolutionFailed`: it gave an error for one family, or for the whole name (`family` undefined)
+ * - `AttemptStarted`: attempt number `attempt` (0, 1, …) began on `address`
+ * - `AttemptFailed`, `AttemptStopped`, `AttemptConnected`: its one outcome
+ * - `Connected`: the dial has its connection; the losers are gone
+ * - `DialFailed`: the dial has its error
+ *
+ * An interrupted dial ends with its attempts' `AttemptStopped` and nothing after them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type DialEvent =
+  | { readonly _tag: "ResolutionStarted"; readonly at: number; readonly name: string }
+  | {
+    readonly _tag: "AddressesResolved"
+    readonly at: number
+    readonly name: string
+    readonly family: Exclude<AddressFamily, "unix">
+    readonly addresses: ReadonlyArray<IpAddress>
+  }
+  | { readonly _tag: "ResolutionFailed"; readonly at: number; readonly name: string; readonly error: ResolveError }
+  | {
+    readonly _tag: "AttemptStarted"
+    readonly at: number
+    readonly attempt: number
+    readonly address: SocketAddress
+  }
+  | {
+    readonly _tag: "AttemptFailed"
+    readonly at: number
+    readonly attempt: number
+    readonly address: SocketAddress
+    readonly error: AttemptError
+  }
+  | {
+    readonly _tag: "AttemptStopped"
+    readonly at: number
+    readonly attempt: number
+    readonly address: SocketAddress
+    readonly error: ConnectStopped
+  }
+  | {
+    readonly _tag: "AttemptConnected"
+    readonly at: number
+    readonly attempt: number
+    readonly address: SocketAddress
+  }
+  | {
+    readonly _tag: "Connected"
+    readonly at: number
+    readonly address: SocketAddress
+    readonly localAddress: SocketAddress
+  }
+  | { readonly _tag: "DialFailed"; readonly at: number; readonly error: DialError }
+
+/**
+ * Whoever is told of dials: called once as a dial of `endpoint` begins, it returns what receives that dial's events.
+ *
+ * Both functions run inside the dialing fiber and must not block. One that throws is logged and otherwise ignored: an
+ * observer never changes the outcome of what it observes.
+ *
+ * @since 0.1.0
+ * @category observing
+ */
+export type Observe = (endpoint: Endpoint) => (event: DialEvent) => void
+
+/**
+ * The observer in force. The default is nobody.
+ *
+ * @since 0.1.0
+ * @category observing
+ */
+export class Observer extends Context.Reference<Observer>()("effect-dial/DialEvent/Observer", {
+  defaultValue: (): { readonly observe: Observe | undefined } => ({ observe: undefined })
+}) {}
+
+/**
+ * Run `effect` with every event of every dial inside it going to `observe`, and to the observer already in force.
+ *
+ * @since 0.1.0
+ * @category observing
+ */
+export const observe = <A, E, R>(effect: Effect.Effect<A, E, R>, observe: Observe): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Observer, (outer) =>
+    Effect.provideService(effect, Observer, {
+      observe: (endpoint) => {
+        const first = observe(endpoint)
+        const second = outer.observe?.(endpoint)
+        return second === undefined ? first : (event) => {
+          second(event)
+          first(event)
+        }
+      }
+    }))
+
+/**
+ * What became of each address, folded from a dial's events in order. `now` (milliseconds since the dial began) ends the
+ * attempts that have no outcome yet; `planned` are the addresses known, of which those never started are told last.
+ *
+ * @since 0.1.0
+ * @category folding
+ */
+export const reports = (
+  events: ReadonlyArray<DialEvent>,
+  now: number,
+  planned: ReadonlyArray<SocketAddress> = []
+): ReadonlyArray<AttemptReport> => {
+  const started = events.filter((event) => event._tag === "AttemptStarted")
+  const tried = started.map((start): AttemptReport => {
+    const { address, attempt, at: startedAt } = start
+    const end = events.find((event) =>
+      (event._tag === "AttemptFailed" || event._tag === "AttemptStopped" || event._tag === "AttemptConnected") &&
+      event.attempt === attempt
+    )
+    return end?._tag === "AttemptFailed"
+      ? { outcome: "Failed", attempt, address, startedAt, endedAt: end.at, error: end.error }
+      : { outcome: end?._tag === "AttemptConnected" ? "Connected" : "Stopped", attempt, address, startedAt, endedAt: end?.at ?? now }
+  })
+  const seen = new Set(started.map((start) => String(start.address)))
+  return [
+    ...tried,
+    ...planned.filter((address) => !seen.has(String(address))).map((address): AttemptReport => ({
+      outcome: "NeverTried",
+      address,
+      why: "the dial ended before its turn"
+    }))
+  ]
+}
+
+/**
+ * The lookups that failed, in the order they did.
+ *
+ * @since 0.1.0
+ * @category folding
+ */
+export const unresolved = (events: ReadonlyArray<DialEvent>): ReadonlyArray<ResolveError> =>
+  events.flatMap((event) => event._tag === "ResolutionFailed" ? [event.error] : [])

@@ -1,0 +1,118 @@
+/**
+ * The port to the operating system: ONE socket of one type to ONE address.
+ *
+ * A Transport opens a {@link SocketHandle}, a bundle of primitive operations that know nothing of names, races,
+ * deadlines or retries. `Attempt` drives a handle until it is connected and cleans up a handle that is not;
+ * `Connection` is the program over a connected one. What Twisted's `_BaseBaseClient` asked of its subclasses through
+ * inherited attributes is the shape of a handle, and a platform is a Layer: `node/NodeTransport` is one.
+ *
+ * Who writes a Transport owes its users this:
+ *
+ * - `open` neither waits nor performs network I/O; a failure leaves nothing behind
+ * - `connect` is interruptible, and interrupting it only stops waiting: closing is `close`'s work
+ * - the first cause of death wins: whatever ends the socket first is what `lost`, `read` and `write` report from then on
+ * - `stopReadingAndWriting`, `close` and `release` are idempotent, never fail and never wait
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type { SocketAddress, SocketType } from "./Address.js"
+import type { AttemptError, ConnectionLost } from "./DialError.js"
+import type { SocketOptions } from "./SocketOptions.js"
+
+/**
+ * What a socket is opened for.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface OpenRequest {
+  /** Twisted: `socketType`. */
+  readonly socketType: SocketType
+  /** Twisted: `realAddress`. Where to connect; fully resolved. */
+  readonly address: SocketAddress
+  /** Bind here first. `undefined` lets the kernel choose; port 0 lets it choose the port. */
+  readonly localAddress?: SocketAddress | undefined
+  readonly options: SocketOptions
+}
+
+/**
+ * How a socket is closed: `orderly` lets the kernel send what it holds and a FIN; `abort` discards it and, on a
+ * connected TCP socket, sends RST.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type CloseMode = "orderly" | "abort"
+
+/**
+ * One socket's primitive operations.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SocketHandle {
+  /**
+   * Bind and connect. Run at most once. Fails with the `AttemptError` of the step that failed; an interruption stops
+   * the wait and nothing else.
+   */
+  readonly connect: Effect.Effect<void, AttemptError>
+
+  /** Where this end is, as getsockname tells. Defined once `connect` has succeeded, and for ever after. */
+  readonly localAddress: SocketAddress
+
+  /** Twisted: `realAddress`. Where the other end is. Defined once `connect` has succeeded, and for ever after. */
+  readonly remoteAddress: SocketAddress
+
+  /**
+   * The next bytes, `None` once the peer has ended its half. Nothing is taken from the kernel while no read waits. One
+   * read at a time. An interrupted read loses no bytes: the next one gets them. Fails with the reason in `lost`.
+   */
+  readonly read: Effect.Effect<Option.Option<Uint8Array>, ConnectionLost>
+
+  /**
+   * Hand bytes to the kernel, in the order of the calls; done when it took all of them. The bytes belong to the
+   * socket until then. Interrupting stops the wait; what was handed over is still sent. Fails with the reason in
+   * `lost`.
+   */
+  readonly write: (bytes: Uint8Array) => Effect.Effect<void, ConnectionLost>
+
+  /** How many of the bytes written the kernel has not taken yet. */
+  readonly unsent: number
+
+  /** Wait until the kernel has everything that was written. Fails with the reason in `lost`. */
+  readonly flush: Effect.Effect<void, ConnectionLost>
+
+  /** End this side's half after everything written (FIN); the other half goes on. A second call is a no-op. */
+  readonly end: Effect.Effect<void, ConnectionLost>
+
+  /**
+   * Twisted: `connectionLost`. Waits for the end of an established socket and gives its one reason. A death that the
+   * platform can only see by reading or writing is seen then.
+   */
+  readonly lost: Effect.Effect<ConnectionLost>
+
+  /** Twisted: `_stopReadingAndWriting`. No notification of this socket reaches anyone from here on. */
+  readonly stopReadingAndWriting: Effect.Effect<void>
+
+  /** Twisted: `_closeSocket(orderly)`. Give the socket back to the operating system, whatever state it is in. */
+  readonly close: (mode: CloseMode) => Effect.Effect<void>
+
+  /** Twisted: `_collectSocketDetails`. Drop every reference to the platform's socket and its listeners. */
+  readonly release: Effect.Effect<void>
+}
+
+/**
+ * Twisted: `_commonConnection`, and the I/O half of `reactor`. The layer in force makes the socket handles.
+ *
+ * @since 0.1.0
+ * @category port
+ */
+export class Transport extends Context.Tag("effect-dial/Transport")<Transport, {
+  /**
+   * Make the socket. Fails when the platform cannot have such a socket (`operation: "socket"`).
+   */
+  readonly open: (request: OpenRequest) => Effect.Effect<SocketHandle, AttemptError>
+}>() {}

@@ -1,0 +1,28 @@
+/**
+ * The public modules, in floor order: the map of the house. Each imports its own floor or one below.
+ *
+ * @since 0.1.0
+ */
+
+// vocabulary, pure
+export * as Address from "./Address.js"
+export * as DialError from "./DialError.js"
+export * as DialEvent from "./DialEvent.js"
+export * as Endpoint from "./Endpoint.js"
+export * as SocketOptions from "./SocketOptions.js"
+
+// ports: tags and types
+export * as Connection from "./Connection.js"
+export * as Resolver from "./Resolver.js"
+export * as Transport from "./Transport.js"
+
+// algorithms
+export * as AddressPlan from "./AddressPlan.js"
+export * as Attempt from "./Attempt.js"
+export * as HappyEyeballs from "./HappyEyeballs.js"
+
+// endpoint in, connection out
+export * as Dialer from "./Dialer.js"
+
+// management
+export * as Connector from "./Connector.js"

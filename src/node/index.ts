@@ -1,0 +1,8 @@
+/**
+ * The layers for Node, the only rooms that import `node:*`.
+ *
+ * @since 0.1.0
+ */
+export * as NodeNetwork from "./NodeNetwork.js"
+export * as NodeResolver from "./NodeResolver.js"
+export * as NodeTransport from "./NodeTransport.js"
