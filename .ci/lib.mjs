@@ -40,7 +40,8 @@ export const capture = ([command, ...args], env = {}) =>
     const chunks = []
     const child = spawn(command, args, {
       cwd: root,
-      env: { ...process.env, ...env },
+      // A log is no terminal: without this dprint and others colour even a pipe.
+      env: { ...process.env, ...(process.stdout.isTTY ? {} : { NO_COLOR: "1" }), ...env },
       stdio: ["ignore", "pipe", "pipe"]
     })
     child.stdout.on("data", (chunk) => chunks.push(chunk))

@@ -260,8 +260,7 @@ export const fromOctets = (bytes: Uint8Array): Either.Either<IpAddress, InvalidA
  * @since 0.1.0
  * @category IP addresses
  */
-export const isIpv4Mapped = (ip: IpAddress): ip is Ipv6Address =>
-  ip._tag === "Ipv6Address" && Text.isMappedGroups(ip.groups)
+export const isIpv4Mapped = (ip: IpAddress): boolean => ip._tag === "Ipv6Address" && Text.isMappedGroups(ip.groups)
 
 /**
  * The IPv4 address inside an IPv4-mapped one; any other address unchanged.

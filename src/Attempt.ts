@@ -17,12 +17,15 @@
  *
  * @since 0.1.0
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Scope from "effect/Scope"
+import type * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import * as Address from "./Address.js"
 import * as Connection from "./Connection.js"
 import { AttemptError } from "./DialError.js"
+import { endAll } from "./internal/endAll.js"
 import { type OpenRequest, type SocketHandle, Transport } from "./Transport.js"
 
 /**
@@ -42,19 +45,55 @@ export const connect = (
     readonly timeout?: Duration.DurationInput | undefined
   }
 ): Effect.Effect<Connection.Connection, AttemptError, Transport | Scope.Scope> =>
+  Effect.flatMap(Transport, (transport) =>
+    Effect.flatMap(Effect.scope, (scope) => connectIn(scope, transport, request, options)))
+
+/**
+ * {@link connect} with the Scope and the Transport as values: for those who make many attempts.
+ *
+ * @since 0.1.0
+ * @category connecting
+ */
+export const connectIn = (
+  scope: Scope.Scope,
+  transport: Transport["Type"],
+  request: OpenRequest,
+  options?: { readonly timeout?: Duration.DurationInput | undefined }
+): Effect.Effect<Connection.Connection, AttemptError> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(Transport, (transport) =>
-      Effect.flatMap(transport.open(request), (handle) => {
-        const connecting = restore(withLimit(handle.connect, request, options?.timeout))
-        return Effect.flatMap(
-          Effect.onExit(connecting, (exit) => Exit.isSuccess(exit) ? Effect.void : failIfNotConnected(handle)),
-          () => {
+    Effect.flatMap(transport.open({ ...request, address: Address.normalise(request.address) }), (handle) =>
+      Effect.flatMap(startTimer(options?.timeout), (timer) =>
+        Effect.matchCauseEffect(awaitSettlement(restore, handle, timer, request), {
+          onFailure: (cause) =>
+            Effect.zipRight(Effect.zipRight(failIfNotConnected(handle), stopTimer(timer)), Effect.failCause(cause)),
+          onSuccess: () => {
             const connection = Connection.fromHandle(handle, request.socketType)
-            return Effect.as(Effect.addFinalizer(() => connection.close()), connection)
+            // Not Effect.addFinalizer: it carries this fiber's FiberRefs into the fiber that closes, which then grow by
+            // an entry a connection.
+            return Effect.as(Scope.addFinalizer(scope, connection.close()), connection)
           }
-        )
-      }))
+        })))
   )
+
+/** An interruption that came while the timer was being stopped is heard, before the connection is anybody's. */
+const awaitSettlement = (
+  restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>,
+  handle: SocketHandle,
+  timer: Timer,
+  request: OpenRequest
+): Effect.Effect<void, AttemptError> => {
+  const settled = restore(settlement(handle, timer, request))
+  return timer === undefined ? settled : Effect.zipRight(Effect.zipRight(settled, endAll([timer])), restore(Effect.void))
+}
+
+/** The first of the connect's outcome and the timer: `resume` takes one, the later does nothing. */
+const settlement = (handle: SocketHandle, timer: Timer, request: OpenRequest): Effect.Effect<void, AttemptError> =>
+  Effect.async((resume) => {
+    handle.connect((error) => resume(error === undefined ? Effect.void : Effect.fail(error)))
+    timer?.addObserver((exit) => {
+      if (Exit.isSuccess(exit)) resume(Effect.fail(timedOut(request)))
+    })
+  })
 
 /**
  * Twisted: `failIfNotConnected`. The cleanup of an attempt that did not connect, in the order observers may rely on.
@@ -66,19 +105,14 @@ const failIfNotConnected = (handle: SocketHandle): Effect.Effect<void> =>
     Effect.ensuring(handle.release)
   )
 
-const withLimit = (
-  connect: Effect.Effect<void, AttemptError>,
-  request: OpenRequest,
-  timeout: Duration.DurationInput | undefined
-): Effect.Effect<void, AttemptError> =>
-  timeout === undefined ? connect : Effect.timeoutFail(connect, {
-    duration: timeout,
-    onTimeout: () =>
-      new AttemptError({
-        operation: "connect",
-        address: request.address,
-        localAddress: request.localAddress,
-        reason: "AttemptTimeout",
-        cause: `no connection within ${Duration.format(Duration.decode(timeout))}`
-      })
-  })
+type Timer = Fiber.RuntimeFiber<void> | undefined
+
+const startTimer = (timeout: Duration.DurationInput | undefined): Effect.Effect<Timer> =>
+  timeout === undefined
+    ? Effect.succeed(undefined)
+    : Effect.forkDaemon(Effect.interruptible(Effect.sleep(timeout)))
+
+const stopTimer = (timer: Timer): Effect.Effect<void> => timer === undefined ? Effect.void : endAll([timer])
+
+const timedOut = ({ address, localAddress }: OpenRequest): AttemptError =>
+  new AttemptError({ operation: "connect", address, localAddress, reason: "AttemptTimeout" })

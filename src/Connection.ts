@@ -91,6 +91,9 @@ export interface Connection extends Pipeable {
   /**
    * Flush what was written, for at most `flushTimeout`, and close; abort when the deadline passes. The Scope does this
    * with the default. Never fails. Again: a no-op.
+   *
+   * TCP answers with a reset when it is closed with bytes of the peer unread (RFC 9293 §3.6.1), and a reset may
+   * overtake what was written. Where the peer's last word matters, or its having read ours: `end`, then read to `None`.
    */
   readonly close: (options?: {
     /** @default {@link defaultFlushTimeout} */
@@ -135,6 +138,7 @@ class ConnectionImpl implements Connection {
   #reading = false
   #peerEnded = false
   #ended = false
+  #finished = false
   #bytesRead = 0
   #bytesWritten = 0
 
@@ -202,7 +206,10 @@ class ConnectionImpl implements Connection {
     return Effect.suspend(() => {
       if (this.#ended) return Effect.void
       this.#ended = true
-      return Effect.zipRight(this.handle.end, this.#closeIfBothEnded)
+      return Effect.flatMap(this.handle.end, () => {
+        this.#finished = true
+        return this.#closeIfBothEnded
+      })
     })
   }
 
@@ -228,7 +235,7 @@ class ConnectionImpl implements Connection {
   }
 
   get #closeIfBothEnded(): Effect.Effect<void> {
-    return this.#peerEnded && this.#ended ? this.#dispose("orderly") : Effect.void
+    return this.#peerEnded && this.#finished ? this.#dispose("orderly") : Effect.void
   }
 
   #dispose(mode: "orderly" | "abort"): Effect.Effect<void> {

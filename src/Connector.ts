@@ -164,16 +164,16 @@ class Machine implements Connector {
   }
 
   private session(outcome: Outcome): Effect.Effect<void> {
-    return Effect.uninterruptibleMask((restore) =>
+    return Effect.uninterruptible(
       Effect.gen(this, function*() {
         const scope = yield* Scope.make()
-        const dialed = yield* Effect.exit(restore(Scope.extend(this.dial, scope)))
+        const dialed = yield* Effect.exit(Effect.interruptible(Scope.extend(this.dial, scope)))
         if (Exit.isSuccess(dialed)) {
           const connection = dialed.value
           yield* SubscriptionRef.update(this.phase, (phase): Phase =>
             phase._tag === "Connecting" ? { _tag: "Connected", connection, session: phase.session } : phase)
           yield* Deferred.succeed(outcome, connection)
-          yield* Effect.exit(restore(connection.lost))
+          yield* Effect.exit(Effect.interruptible(connection.lost))
           // The connection's owner, who waits for `lost` as well, goes first.
           yield* Effect.yieldNow()
           yield* Scope.close(scope, Exit.void)

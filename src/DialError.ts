@@ -102,7 +102,7 @@ export class ResolveError extends Data.TaggedError("ResolveError")<{
 }> {
   override get message(): string {
     const what = this.family === undefined ? this.host : `${this.host} (${recordType(this.family)})`
-    return `resolve ${what}: ${resolveReasonText[this.reason]}${codeSuffix(this.code)}`
+    return printable(`resolve ${what}: ${resolveReasonText[this.reason]}${codeSuffix(this.code)}`)
   }
 }
 
@@ -184,7 +184,7 @@ export class AttemptError extends Data.TaggedError("AttemptError")<{
     const what = this.operation === "bind"
       ? `bind ${this.localAddress ?? "the local address"} to connect to ${this.address}`
       : `${this.operation === "socket" ? "open a socket for" : "connect to"} ${this.address}`
-    return `${what}: ${attemptReasonText[this.reason]}${codeSuffix(this.code)}`
+    return printable(`${what}: ${attemptReasonText[this.reason]}${codeSuffix(this.code)}`)
   }
 }
 
@@ -201,7 +201,7 @@ export class ConnectStopped extends Data.TaggedError("ConnectStopped")<{
   readonly target: string
 }> {
   override get message(): string {
-    return `connect to ${this.target}: stopped before it was connected`
+    return printable(`connect to ${this.target}: stopped before it was connected`)
   }
 }
 
@@ -254,9 +254,7 @@ export class AllAttemptsFailed extends Data.TaggedError("AllAttemptsFailed")<{
   readonly elapsedMillis: number
 }> {
   override get message(): string {
-    return `dial ${this.endpoint}: ${attemptCount(this.attempts)} failed in ${millis(this.elapsedMillis)}: ${
-      story(this.attempts, this.unresolved)
-    }`
+    return printable(`${titleOf(this)}${tail(story(this.attempts, this.unresolved))}`)
   }
 }
 
@@ -282,10 +280,7 @@ export class DialTimeout extends Data.TaggedError("DialTimeout")<{
   readonly unresolved: ReadonlyArray<ResolveError>
 }> {
   override get message(): string {
-    const soFar = story(this.attempts, this.unresolved)
-    return `dial ${this.endpoint}: timed out after ${millis(this.timeoutMillis)} while ${this.phase}${
-      soFar === "" ? "" : `: ${soFar}`
-    }`
+    return printable(`${titleOf(this)}${tail(story(this.attempts, this.unresolved))}`)
   }
 }
 
@@ -328,7 +323,7 @@ export class ConnectionLost extends Data.TaggedError("ConnectionLost")<{
   readonly cause?: unknown
 }> {
   override get message(): string {
-    return `connection to ${this.address} lost: ${lostReasonText[this.reason]}${codeSuffix(this.code)}`
+    return printable(`connection to ${this.address} lost: ${lostReasonText[this.reason]}${codeSuffix(this.code)}`)
   }
 }
 
@@ -450,6 +445,12 @@ const lostReasonText: { readonly [R in LostReason]: string } = {
   Error: "failed"
 }
 
+/** Text from outside on one line: a path may hold a newline or an escape sequence, and must not forge a row. */
+const printable = (text: string): string =>
+  // oxlint-disable-next-line no-control-regex -- control characters are the point
+  text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (char) =>
+    `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)
+
 const quote = (input: string): string => JSON.stringify(input.length > 120 ? `${input.slice(0, 120)}…` : input)
 
 const codeSuffix = (code: string | undefined): string => code === undefined ? "" : ` (${code})`
@@ -458,10 +459,17 @@ const recordType = (family: AddressFamily): string => family === "inet6" ? "AAAA
 
 const millis = (n: number): string => `${n < 10 ? Math.round(n * 10) / 10 : Math.round(n)} ms`
 
-const attemptCount = (attempts: ReadonlyArray<AttemptReport>): string => {
-  const made = attempts.filter((report) => report.outcome !== "NeverTried").length
-  return made === 1 ? "the only attempt" : `all ${made} attempts`
+/** What became of the dial, in one line. */
+const titleOf = (error: AllAttemptsFailed | DialTimeout): string => {
+  if (error._tag === "DialTimeout") {
+    return `dial ${error.endpoint}: timed out after ${millis(error.timeoutMillis)} while ${error.phase}`
+  }
+  const made = error.attempts.filter((report) => report.outcome !== "NeverTried").length
+  const what = made === 0 ? "no address to attempt" : made === 1 ? "the only attempt failed" : `all ${made} attempts failed`
+  return `dial ${error.endpoint}: ${what} in ${millis(error.elapsedMillis)}`
 }
+
+const tail = (story: string): string => story === "" ? "" : `: ${story}`
 
 /** What became of an address, without the address. */
 const reportText = (report: AttemptReport): string => {
@@ -500,17 +508,8 @@ const story = (attempts: ReadonlyArray<AttemptReport>, unresolved: ReadonlyArray
 export const pretty = (error: DialError | AttemptError | ConnectStopped | ConnectionLost | InvalidAddress): string => {
   switch (error._tag) {
     case "AllAttemptsFailed":
-      return table(
-        `dial ${error.endpoint}: ${attemptCount(error.attempts)} failed in ${millis(error.elapsedMillis)}`,
-        error.attempts,
-        error.unresolved
-      )
     case "DialTimeout":
-      return table(
-        `dial ${error.endpoint}: timed out after ${millis(error.timeoutMillis)} while ${error.phase}`,
-        error.attempts,
-        error.unresolved
-      )
+      return table(titleOf(error), error.attempts, error.unresolved)
     default:
       return error.message
   }
@@ -535,10 +534,11 @@ const table = (
       `${resolveReasonText[error.reason]}${codeSuffix(error.code)}`
     ])
   ]
-  const widths = [0, 1, 2].map((column) => Math.max(0, ...rows.map((row) => row[column]!.length)))
+  const cells = rows.map((row) => row.map(printable))
+  const widths = [0, 1, 2].map((column) => Math.max(0, ...cells.map((row) => row[column]!.length)))
   return [
-    title,
-    ...rows.map((row) => `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()}`)
+    printable(title),
+    ...cells.map((row) => `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()}`)
   ].join("\n")
 }
 

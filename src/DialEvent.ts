@@ -87,33 +87,24 @@ export type DialEvent =
 export type Observe = (endpoint: Endpoint) => (event: DialEvent) => void
 
 /**
- * The observer in force. The default is nobody.
+ * The observers in force. The default is nobody.
  *
  * @since 0.1.0
  * @category observing
  */
 export class Observer extends Context.Reference<Observer>()("effect-dial/DialEvent/Observer", {
-  defaultValue: (): { readonly observe: Observe | undefined } => ({ observe: undefined })
+  defaultValue: (): { readonly observers: ReadonlyArray<Observe> } => ({ observers: [] })
 }) {}
 
 /**
- * Run `effect` with every event of every dial inside it going to `observe`, and to the observer already in force.
+ * Run `effect` with every event of every dial inside it going to `observe`, and to the observers already in force.
  *
  * @since 0.1.0
  * @category observing
  */
 export const observe = <A, E, R>(effect: Effect.Effect<A, E, R>, observe: Observe): Effect.Effect<A, E, R> =>
-  Effect.flatMap(Observer, (outer) =>
-    Effect.provideService(effect, Observer, {
-      observe: (endpoint) => {
-        const first = observe(endpoint)
-        const second = outer.observe?.(endpoint)
-        return second === undefined ? first : (event) => {
-          second(event)
-          first(event)
-        }
-      }
-    }))
+  Effect.flatMap(Observer, ({ observers }) =>
+    Effect.provideService(effect, Observer, { observers: [...observers, observe] }))
 
 /**
  * What became of each address, folded from a dial's events in order. `now` (milliseconds since the dial began) ends the

@@ -13,12 +13,11 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
+import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Address from "./Address.js"
@@ -29,7 +28,6 @@ import { AllAttemptsFailed, type AttemptError, ConnectStopped, type DialError, D
 import * as DialEvent from "./DialEvent.js"
 import * as Endpoint from "./Endpoint.js"
 import * as HappyEyeballs from "./HappyEyeballs.js"
-import { allOrNothing } from "./internal/allOrNothing.js"
 import { type Answer, Resolver } from "./Resolver.js"
 import * as SocketOptions from "./SocketOptions.js"
 import { Transport } from "./Transport.js"
@@ -50,7 +48,7 @@ export const defaultTimeout: Duration.DurationInput = "30 seconds"
  */
 export interface DialOptions {
   /**
-   * The whole dial's deadline: resolution and all attempts. `"infinity"` (a Duration) for none.
+   * The whole dial's deadline: resolution and all attempts. `Infinity` for none.
    *
    * @default {@link defaultTimeout}
    */
@@ -132,12 +130,8 @@ export const dial = (
  */
 export const layer: Layer.Layer<Dialer, never, Resolver | Transport> = Layer.effect(
   Dialer,
-  Effect.map(Effect.context<Resolver | Transport>(), (ports) => ({
-    dial: (endpoint, options) =>
-      Effect.mapInputContext(
-        dialEndpoint(endpoint, options ?? {}),
-        (caller: Context.Context<Scope.Scope>) => Context.merge(caller, ports)
-      )
+  Effect.zipWith(Resolver, Transport, (resolver, transport) => ({
+    dial: (endpoint, options) => dialEndpoint({ resolver, transport }, endpoint, options ?? {})
   }))
 )
 
@@ -167,80 +161,72 @@ export const resolveAddress = (
 // one dial
 // -----------------------------------------------------------------------------
 
+interface Ports {
+  readonly resolver: Resolver["Type"]
+  readonly transport: Transport["Type"]
+}
+
 const dialEndpoint = (
+  ports: Ports,
   input: Endpoint.Input,
   options: DialOptions
-): Effect.Effect<Connection, DialError, Resolver | Transport | Scope.Scope> =>
+): Effect.Effect<Connection, DialError, Scope.Scope> =>
   Effect.flatMap(Endpoint.fromInput(input), (endpoint) =>
     Effect.flatMap(Journal.begin(endpoint), (journal) =>
-      allOrNothing(withDeadline(attemptAll(endpoint, options, journal), endpoint, options, journal)).pipe(
-        Effect.tapBoth({
-          onSuccess: ({ localAddress, remoteAddress: address }) =>
-            journal.record((at) => ({ _tag: "Connected", at, address, localAddress })),
-          onFailure: (error) => journal.record((at) => ({ _tag: "DialFailed", at, error }))
-        })
+      attemptAll(ports, endpoint, options, journal).pipe(
+        Effect.tapError((error) => journal.record((at) => ({ _tag: "DialFailed", at, error })))
       )))
 
-/** Resolve, plan and race, without a deadline. */
+/** Resolve, plan and race, within the deadline: the race waits for answers as it does for attempts. */
 const attemptAll = (
+  { resolver, transport }: Ports,
   endpoint: Endpoint.Endpoint,
   options: DialOptions,
   journal: Journal
-): Effect.Effect<Connection, ResolveError | AllAttemptsFailed, Resolver | Transport | Scope.Scope> => {
-  const socketOptions = { ...SocketOptions.defaults, ...options.socket }
+): Effect.Effect<Connection, DialError, Scope.Scope> => {
+  const known = options.addresses ?? (Endpoint.requiresResolution(endpoint) ? undefined : [literal(endpoint)])
+  const later = known === undefined && Endpoint.requiresResolution(endpoint)
+    ? plans(resolver, endpoint, journal)
+    : undefined
+  const deadline = finite(options.timeout ?? defaultTimeout)
+  const attemptLimit = options.attemptTimeout === undefined ? undefined : finite(options.attemptTimeout)
+  // With one address and no name the deadline is that attempt's limit: no race, and one timer.
+  const sole = known?.length === 1 && deadline !== undefined && (attemptLimit === undefined || deadline <= attemptLimit)
+  const outOfTime = (error: AttemptError) => sole && error.reason === "AttemptTimeout"
+  const socket = options.socket === undefined ? SocketOptions.defaults : { ...SocketOptions.defaults, ...options.socket }
+  journal.planned = known ?? []
   return HappyEyeballs.race({
-    ...candidatesOf(endpoint, options, journal),
+    candidates: journal.planned,
+    later,
     attemptDelay: options.attemptDelay,
-    attempt: (address) =>
-      Attempt.connect({
+    timeout: sole ? undefined : deadline,
+    attempt: (address, scope) =>
+      Attempt.connectIn(scope, transport, {
         socketType: "stream",
         address,
         localAddress: address.family === "unix" ? undefined : options.localAddress?.[address.family],
-        options: socketOptions
-      }, { timeout: options.attemptTimeout }),
-    onEvent: (event) => journal.recordRace(event)
-  }).pipe(Effect.catchTag("RaceFailed", () => journal.failure))
+        options: socket
+      }, { timeout: sole ? deadline : attemptLimit }),
+    onSuccess: ({ localAddress, remoteAddress: address }) =>
+      journal.record((at) => ({ _tag: "Connected", at, address, localAddress })),
+    onEvent: (event) =>
+      journal.recordRace(event._tag === "Failed" && outOfTime(event.error) ? { ...event, _tag: "Stopped" } : event)
+  }).pipe(Effect.catchAll((error): Effect.Effect<never, DialError> =>
+    deadline !== undefined && (error._tag === "RaceTimeout" || error.failures.some(({ error }) => outOfTime(error)))
+      ? journal.timeout(deadline)
+      : journal.failure
+  ))
 }
 
-const withDeadline = <A, E, R>(
-  self: Effect.Effect<A, E, R>,
-  endpoint: Endpoint.Endpoint,
-  options: DialOptions,
-  journal: Journal
-): Effect.Effect<A, E | DialTimeout, R> => {
-  const timeout = Duration.decode(options.timeout ?? defaultTimeout)
-  return Duration.isFinite(timeout)
-    ? self.pipe(
-      Effect.timeoutOption(timeout),
-      Effect.flatMap(Option.match({
-        onSome: Effect.succeed,
-        onNone: () =>
-          Effect.flatMap(journal.story, ({ attempts, unresolved }) =>
-            Effect.fail(
-              new DialTimeout({
-                endpoint: Endpoint.format(endpoint),
-                phase: attempts.length === 0 ? "resolving" : "connecting",
-                timeoutMillis: Duration.toMillis(timeout),
-                attempts,
-                unresolved
-              })
-            ))
-      }))
-    )
-    : self
+/** In milliseconds; `undefined` for a duration without end. */
+const finite = (duration: Duration.DurationInput): number | undefined => {
+  const millis = Duration.toMillis(duration)
+  return Number.isFinite(millis) ? millis : undefined
 }
 
 // -----------------------------------------------------------------------------
 // resolution
 // -----------------------------------------------------------------------------
-
-/** What is known before anyone is asked, and where more comes from. */
-const candidatesOf = (endpoint: Endpoint.Endpoint, options: DialOptions, journal: Journal) =>
-  options.addresses !== undefined
-    ? { candidates: options.addresses, later: undefined }
-    : Endpoint.requiresResolution(endpoint)
-    ? { candidates: [], later: plans(endpoint, journal) }
-    : { candidates: [literal(endpoint)], later: undefined }
 
 /** The one address of an endpoint that needs no resolution. */
 const literal = (endpoint: Endpoint.Literal): Address.SocketAddress =>
@@ -248,11 +234,11 @@ const literal = (endpoint: Endpoint.Literal): Address.SocketAddress =>
 
 /** Each answer makes a new plan of all the addresses known so far. A resolver's failure is one more negative answer. */
 const plans = (
+  resolver: Resolver["Type"],
   endpoint: Endpoint.Named,
   journal: Journal
-): Stream.Stream<ReadonlyArray<Address.SocketAddress>, never, Resolver> =>
+): Stream.Stream<ReadonlyArray<Address.SocketAddress>> =>
   Stream.unwrap(Effect.gen(function*() {
-    const resolver = yield* Resolver
     const name = String(endpoint.host)
     yield* journal.record((at) => ({ _tag: "ResolutionStarted", at, name }))
     const failed = (error: ResolveError) => journal.record((at) => ({ _tag: "ResolutionFailed", at, name, error }))
@@ -270,7 +256,12 @@ const plans = (
           }))
       ),
       Stream.scan([] as ReadonlyArray<Answer>, (answers, answer) => [...answers, answer]),
-      Stream.map((answers) => plan(answers, endpoint.port))
+      Stream.map((answers) => plan(answers, endpoint.port)),
+      Stream.tap((planned) =>
+        Effect.sync(() => {
+          journal.planned = planned
+        })
+      )
     )
   }))
 
@@ -298,32 +289,40 @@ const noAddress = (host: string, errors: ReadonlyArray<ResolveError>): Effect.Ef
 
 /** The events of one dial: kept for the error's story, and told to the observer. */
 class Journal {
+  /** The newest plan, for what was never tried. */
+  planned: ReadonlyArray<Address.SocketAddress> = []
   private readonly events: Array<DialEvent.DialEvent> = []
 
   private constructor(
     private readonly endpoint: Endpoint.Endpoint,
     private readonly startedAt: bigint,
-    private readonly observer: ((event: DialEvent.DialEvent) => void) | undefined
+    private readonly tellers: ReadonlyArray<(event: DialEvent.DialEvent) => void>
   ) {}
 
   static begin(endpoint: Endpoint.Endpoint): Effect.Effect<Journal> {
-    return Effect.flatMap(DialEvent.Observer, ({ observe }) =>
-      Effect.flatMap(Clock.currentTimeNanos, (now) =>
-        Effect.map(
-          observe === undefined ? Effect.void : untroubled(() => observe(endpoint)),
-          (observer) => new Journal(endpoint, now, observer ?? undefined)
-        )))
+    return Effect.flatMap(DialEvent.Observer, ({ observers }) =>
+      Effect.clockWith((clock) => {
+        const startedAt = clock.unsafeCurrentTimeNanos()
+        return observers.length === 0
+          ? Effect.succeed(new Journal(endpoint, startedAt, []))
+          : Effect.map(
+            Effect.forEach(observers, (observe) => untroubled(() => observe(endpoint), () => {})),
+            (tellers) => new Journal(endpoint, startedAt, tellers)
+          )
+      }))
   }
 
-  private get elapsed(): Effect.Effect<number> {
-    return Effect.map(Clock.currentTimeNanos, (now) => Number(now - this.startedAt) / 1e6)
+  private elapsed(clock: Clock.Clock): number {
+    return Number(clock.unsafeCurrentTimeNanos() - this.startedAt) / 1e6
   }
 
   record(make: (at: number) => DialEvent.DialEvent): Effect.Effect<void> {
-    return Effect.flatMap(this.elapsed, (at) => {
-      const event = make(at)
+    return Effect.clockWith((clock) => {
+      const event = make(this.elapsed(clock))
       this.events.push(event)
-      return this.observer === undefined ? Effect.void : untroubled(() => this.observer?.(event))
+      return this.tellers.length === 0
+        ? Effect.void
+        : Effect.forEach(this.tellers, (tell) => untroubled(() => tell(event), undefined), { discard: true })
     })
   }
 
@@ -346,22 +345,42 @@ class Journal {
   get story(): Effect.Effect<
     Pick<AllAttemptsFailed, "attempts" | "unresolved" | "elapsedMillis">
   > {
-    return Effect.map(this.elapsed, (elapsedMillis) => ({
-      attempts: DialEvent.reports(this.events, elapsedMillis),
-      unresolved: DialEvent.unresolved(this.events),
-      elapsedMillis
-    }))
+    return Effect.clockWith((clock) => {
+      const elapsedMillis = this.elapsed(clock)
+      return Effect.succeed({
+        attempts: DialEvent.reports(this.events, elapsedMillis, this.planned),
+        unresolved: DialEvent.unresolved(this.events),
+        elapsedMillis
+      })
+    })
   }
 
   /** The error of a dial with no candidate left. */
   get failure(): Effect.Effect<never, AllAttemptsFailed | ResolveError> {
     return Effect.flatMap(this.story, (story): Effect.Effect<never, AllAttemptsFailed | ResolveError> =>
-      story.attempts.length === 0 && story.unresolved.length > 0
+      story.attempts.length === 0 && this.events.some((event) => event._tag === "ResolutionStarted")
         ? noAddress(Endpoint.hostText(this.endpoint), story.unresolved)
         : Effect.fail(new AllAttemptsFailed({ endpoint: Endpoint.format(this.endpoint), ...story })))
   }
+
+  /** The error of a dial whose time is over. An attempt that it stopped was running; else it was waiting for a name. */
+  timeout(timeoutMillis: number): Effect.Effect<never, DialTimeout> {
+    return Effect.flatMap(this.story, ({ attempts, unresolved }) =>
+      Effect.fail(
+        new DialTimeout({
+          endpoint: Endpoint.format(this.endpoint),
+          phase: attempts.some((report) => report.outcome === "Stopped") ? "connecting" : "resolving",
+          timeoutMillis,
+          attempts,
+          unresolved
+        })
+      ))
+  }
 }
 
-/** An observer that throws is logged; it never changes what it observes. */
-const untroubled = <A>(call: () => A): Effect.Effect<A | void> =>
-  Effect.catchAllDefect(Effect.sync(call), (defect) => Effect.logError("a DialEvent observer threw", defect))
+/** An observer that throws is logged and gives `otherwise`; it never changes what it observes. */
+const untroubled = <A>(call: () => A, otherwise: A): Effect.Effect<A> =>
+  Effect.catchAllDefect(
+    Effect.sync(call),
+    (defect) => Effect.as(Effect.logError("a DialEvent observer threw", defect), otherwise)
+  )

@@ -11,8 +11,8 @@
  * - the first success wins; the losers are gone (no socket, no timer, no fiber) before it is handed out
  * - an interruption at any moment leaves nothing behind
  *
- * The race is generic in what an attempt is: any scoped Effect. Each attempt gets a Scope of its own, a child of the
- * one in the environment; the winner's lives on there, every other is closed.
+ * The race is generic in what an attempt is: any Effect. Each gets a Scope of its own, a child of the one in the
+ * environment; the winner's lives on there, every other is closed.
  *
  * One coordinator owns the state, an immutable value; attempts, the timer and new plans reach it as messages. So there
  * is one place where things happen and one order in which they did.
@@ -28,11 +28,12 @@ import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { allOrNothing } from "./internal/allOrNothing.js"
+import { endAll } from "./internal/endAll.js"
+import { Mailbox } from "./internal/mailbox.js"
 
 /**
  * RFC 8305 §8: "Connection Attempt Delay: The time to wait between connection attempts in the absence of RTT data.
@@ -68,14 +69,22 @@ export interface RaceOptions<C, A, E, R, R2> {
   readonly candidates: ReadonlyArray<C>
   /** Newer plans, each complete: it replaces what has not started. The race waits for it while it has not ended. */
   readonly later?: Stream.Stream<ReadonlyArray<C>, never, R2> | undefined
-  /** One attempt. What it acquires goes into the Scope of that attempt. */
-  readonly attempt: (candidate: C, attempt: number) => Effect.Effect<A, E, R>
+  /**
+   * One attempt. What it acquires goes into `scope` (`Scope.extend`), which the race closes before anyone hears of an
+   * attempt that failed or lost, and leaves open for the winner. (A parameter and not a Scope in the environment:
+   * providing a service costs as much as forking a fiber.)
+   */
+  readonly attempt: (candidate: C, scope: Scope.Scope) => Effect.Effect<A, E, R>
   /**
    * The time from the start of one attempt to the start of the next.
    *
    * @default {@link defaultAttemptDelay}
    */
   readonly attemptDelay?: Duration.DurationInput | undefined
+  /** How long the race may take in all, waiting for plans included. `undefined`: no limit. */
+  readonly timeout?: Duration.DurationInput | undefined
+  /** Run with the winner's value once the losers are gone, before it is handed out; cannot be interrupted. */
+  readonly onSuccess?: ((value: A) => Effect.Effect<void>) | undefined
   /** Told of everything that happens, in order, by the coordinator. */
   readonly onEvent?: ((event: RaceEvent<C, E>) => Effect.Effect<void>) | undefined
 }
@@ -87,55 +96,91 @@ export interface RaceOptions<C, A, E, R, R2> {
  * @category errors
  */
 export class RaceFailed<C, E> extends Data.TaggedError("RaceFailed")<{
-  readonly failures: ReadonlyArray<{ readonly candidate: unknown; readonly error: unknown }>
+  readonly failures: ReadonlyArray<Failure<unknown, unknown>>
 }> {
-  /** Keeps the parameters in the type; there is no such field. */
-  declare readonly _types?: { readonly candidate: C; readonly error: E }
+  declare readonly failures: ReadonlyArray<Failure<C, E>>
 }
+
+/**
+ * A candidate and the error of its attempt.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export interface Failure<C, E> {
+  readonly candidate: C
+  readonly error: E
+}
+
+/**
+ * The race's `timeout` passed before an attempt succeeded. What was under way is stopped and gone.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class RaceTimeout extends Data.TaggedError("RaceTimeout") {}
 
 /**
  * Run the race.
  *
  * The value of the first attempt to succeed; what that attempt acquired belongs to the Scope in the environment. Fails
- * with `RaceFailed` when every candidate failed and no plan can follow. A defect in an attempt ends the race as that
- * defect.
+ * with `RaceFailed` when every candidate failed and no plan can follow, with `RaceTimeout` at the `timeout`. A defect
+ * in an attempt ends the race as that defect.
  *
  * @since 0.1.0
  * @category racing
  */
 export const race = <C, A, E, R, R2 = never>(
   options: RaceOptions<C, A, E, R, R2>
-): Effect.Effect<A, RaceFailed<C, E>, R | R2 | Scope.Scope> =>
-  allOrNothing(Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function*() {
-      const home = yield* Effect.scope
-      const workers = yield* Scope.make(ExecutionStrategy.parallel)
-      const mailbox = yield* Queue.unbounded<Message<C, A, E>>()
-      const coordinator = new Coordinator(options, home, workers, mailbox)
-      return yield* restore(Effect.zipRight(coordinator.listen, coordinator.run(initial(options.candidates, options.later === undefined)))).pipe(
-        Effect.onExit(() => Effect.zipRight(Scope.close(workers, Exit.void), coordinator.dismiss))
+): Effect.Effect<A, RaceFailed<C, E> | RaceTimeout, R | R2 | Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.scope, (home) => {
+      const coordinator = new Coordinator(options, home)
+      const [only] = options.candidates
+      if (only !== undefined && options.candidates.length === 1 && !options.later && options.timeout === undefined) {
+        return coordinator.alone(only, restore)
+      }
+      const course = coordinator.run({
+        plan: options.candidates,
+        final: options.later === undefined,
+        started: [],
+        running: 0,
+        due: true,
+        failures: []
+      })
+      return Effect.zipRight(
+        coordinator.listen,
+        Effect.matchCauseEffect(restore(course), {
+          onFailure: (cause) => Effect.zipRight(coordinator.dismiss(undefined), Effect.failCause(cause)),
+          onSuccess: ({ runner, value }) => Effect.zipRight(coordinator.dismiss(runner), coordinator.handOut(value))
+        })
       )
     })
-  ))
+  )
 
 // -----------------------------------------------------------------------------
 // the coordinator
 // -----------------------------------------------------------------------------
 
 /** An attempt that was started. */
-interface Runner<C> {
+interface Runner<C, A, E> {
   readonly candidate: C
   readonly attempt: number
   readonly scope: Scope.CloseableScope
+  /** Its outcome, once it has one. */
+  exit: Exit.Exit<A, E> | undefined
+  /** Whether that outcome was told. */
+  told: boolean
 }
 
 type Message<C, A, E> =
-  | { readonly _tag: "Settled"; readonly runner: Runner<C>; readonly exit: Exit.Exit<A, E> }
+  | { readonly _tag: "Settled"; readonly runner: Runner<C, A, E>; readonly exit: Exit.Exit<A, E> }
   | { readonly _tag: "DelayOver"; readonly started: number }
   | { readonly _tag: "Plan"; readonly plan: ReadonlyArray<C> }
   | { readonly _tag: "NoMorePlans"; readonly exit: Exit.Exit<void> }
+  | { readonly _tag: "TimeOver" }
 
-interface State<C> {
+interface State<C, E> {
   readonly plan: ReadonlyArray<C>
   /** Whether no newer plan can come. */
   readonly final: boolean
@@ -143,45 +188,42 @@ interface State<C> {
   readonly running: number
   /** Whether the next candidate may start now. */
   readonly due: boolean
-  readonly failures: RaceFailed<C, unknown>["failures"]
+  readonly failures: ReadonlyArray<Failure<C, E>>
 }
 
-const initial = <C>(plan: ReadonlyArray<C>, final: boolean): State<C> => ({
-  plan,
-  final,
-  started: [],
-  running: 0,
-  due: true,
-  failures: []
-})
+type Course<C, A, E, R> = Effect.Effect<
+  { readonly runner: Runner<C, A, E>; readonly value: A },
+  RaceFailed<C, E> | RaceTimeout,
+  R
+>
 
-const next = <C>(state: State<C>): Option.Option<C> =>
-  Option.fromNullable(state.plan.find((candidate) => !state.started.some((other) => Equal.equals(other, candidate))))
+const next = <C>({ plan, started }: Pick<State<C, unknown>, "plan" | "started">): C | undefined =>
+  plan.find((candidate) => !started.some((other) => Equal.equals(other, candidate)))
 
 class Coordinator<C, A, E, R, R2> {
+  private readonly mailbox = new Mailbox<Message<C, A, E>>()
+  private readonly runners: Array<Runner<C, A, E>> = []
+  /** Attempts, timers and the feed of plans. Daemons: {@link dismiss} ends them, whatever ends the race. */
+  private readonly workers: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
+
   constructor(
     private readonly options: RaceOptions<C, A, E, R, R2>,
-    private readonly home: Scope.Scope,
-    private readonly workers: Scope.CloseableScope,
-    private readonly mailbox: Queue.Queue<Message<C, A, E>>
+    private readonly home: Scope.Scope
   ) {}
 
   /** Start the next candidate, give up, or wait for what comes. */
-  run(state: State<C>): Effect.Effect<A, RaceFailed<C, E>, Exclude<R, Scope.Scope>> {
+  run(state: State<C, E>): Course<C, A, E, R> {
     const candidate = next(state)
-    if (state.due && Option.isSome(candidate)) {
-      return Effect.flatMap(this.start(state, candidate.value), (state) => this.run(state))
+    if (state.due && candidate !== undefined) {
+      return Effect.flatMap(this.start(state, candidate), (state) => this.run(state))
     }
-    if (state.running === 0 && state.final && Option.isNone(candidate)) {
-      return Effect.fail(new RaceFailed({ failures: state.failures }))
+    if (state.running === 0 && state.final && candidate === undefined) {
+      return Effect.fail(new RaceFailed<C, E>({ failures: state.failures }))
     }
     return Effect.flatMap(this.mailbox.take, (message) => this.receive(state, message))
   }
 
-  private receive(
-    state: State<C>,
-    message: Message<C, A, E>
-  ): Effect.Effect<A, RaceFailed<C, E>, Exclude<R, Scope.Scope>> {
+  private receive(state: State<C, E>, message: Message<C, A, E>): Course<C, A, E, R> {
     switch (message._tag) {
       case "DelayOver":
         return this.run(message.started === state.started.length ? { ...state, due: true } : state)
@@ -189,80 +231,150 @@ class Coordinator<C, A, E, R, R2> {
         return this.run({ ...state, plan: message.plan })
       case "NoMorePlans":
         return Exit.isFailure(message.exit) ? Effect.failCause(message.exit.cause) : this.run({ ...state, final: true })
+      case "TimeOver":
+        return Effect.fail(new RaceTimeout())
       case "Settled": {
         const { exit, runner } = message
-        if (Exit.isSuccess(exit)) return Effect.as(this.tell("Connected", runner), exit.value)
+        if (Exit.isSuccess(exit)) {
+          return Effect.as(Effect.uninterruptible(this.settle(runner, "won")), { runner, value: exit.value })
+        }
         const failure = Cause.failureOption(exit.cause)
         if (Option.isNone(failure)) return Effect.failCause(exit.cause as Cause.Cause<never>)
+        const failures = [...state.failures, { candidate: runner.candidate, error: failure.value }]
         return Effect.zipRight(
-          this.tellFailed(runner, failure.value),
-          this.run({
-            ...state,
-            running: state.running - 1,
-            due: true,
-            failures: [...state.failures, { candidate: runner.candidate, error: failure.value }]
-          })
+          Effect.uninterruptible(this.settle(runner, "lost")),
+          this.run({ ...state, running: state.running - 1, due: true, failures })
         )
       }
     }
   }
 
-  private start(state: State<C>, candidate: C): Effect.Effect<State<C>, never, Exclude<R, Scope.Scope>> {
-    const attempt = state.started.length
-    return Effect.uninterruptible(Effect.gen(this, function*() {
-      const scope = yield* Scope.fork(this.home, ExecutionStrategy.sequential)
-      const runner: Runner<C> = { candidate, attempt, scope }
-      yield* this.tell("Started", runner)
-      const fiber = yield* Scope.extend(this.options.attempt(candidate, attempt), scope).pipe(
-        Effect.interruptible,
-        Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(scope, exit)),
-        Effect.forkIn(this.workers)
-      )
-      fiber.addObserver((exit) => this.mailbox.unsafeOffer({ _tag: "Settled", runner, exit }))
-      const started = [...state.started, candidate]
-      yield* this.delay(started.length)
-      return { ...state, started, running: state.running + 1, due: false }
-    }))
+  /**
+   * A race of one that nobody joins and nothing ends is its attempt, in the caller's own fiber: a dial of a literal
+   * address, for which the fiber, the mailbox and the timer would be half of the work.
+   */
+  alone(
+    candidate: C,
+    restore: <B, E2, R3>(effect: Effect.Effect<B, E2, R3>) => Effect.Effect<B, E2, R3>
+  ): Effect.Effect<A, RaceFailed<C, E>, R> {
+    return Effect.flatMap(this.enlist(candidate, 0), (runner) =>
+      Effect.matchCauseEffect(restore(this.options.attempt(candidate, runner.scope)), {
+        onFailure: (cause) => {
+          runner.exit = Exit.failCause(cause)
+          const failure = Cause.failureOption(cause)
+          return Effect.zipRight(
+            this.settle(runner, "lost"),
+            Option.isSome(failure)
+              ? Effect.fail(new RaceFailed<C, E>({ failures: [{ candidate, error: failure.value }] }))
+              : Effect.failCause(cause as Cause.Cause<never>)
+          )
+        },
+        onSuccess: (value) => Effect.zipRight(this.settle(runner, "won"), this.handOut(value))
+      }))
   }
 
-  /** The Connection Attempt Delay after the start number `started`. */
-  private delay(started: number): Effect.Effect<void> {
-    return Effect.sleep(this.options.attemptDelay ?? defaultAttemptDelay).pipe(
-      Effect.zipRight(Effect.sync(() => this.mailbox.unsafeOffer({ _tag: "DelayOver", started }))),
-      Effect.interruptible,
-      Effect.forkIn(this.workers)
+  handOut(value: A): Effect.Effect<A> {
+    return this.options.onSuccess === undefined
+      ? Effect.succeed(value)
+      : Effect.as(this.options.onSuccess(value), value)
+  }
+
+  private enlist(candidate: C, attempt: number): Effect.Effect<Runner<C, A, E>> {
+    return Effect.flatMap(Scope.fork(this.home, ExecutionStrategy.sequential), (scope) => {
+      const runner: Runner<C, A, E> = { candidate, attempt, scope, exit: undefined, told: false }
+      this.runners.push(runner)
+      return Effect.as(this.tell("Started", runner), runner)
+    })
+  }
+
+  private start(state: State<C, E>, candidate: C): Effect.Effect<State<C, E>, never, R> {
+    const started = [...state.started, candidate]
+    const fork = Effect.flatMap(this.enlist(candidate, state.started.length), (runner) =>
+      this.work(
+        // Closed here and not by the coordinator, so that one slow cleanup does not wait for another.
+        Effect.onExit(
+          this.options.attempt(candidate, runner.scope),
+          (exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(runner.scope, exit)
+        ),
+        (exit) => {
+          runner.exit = exit
+          this.mailbox.post({ _tag: "Settled", runner, exit })
+        }
+      ))
+    // Nobody waits for the delay when nobody can follow.
+    const delay = state.final && next({ plan: state.plan, started }) === undefined
+      ? Effect.void
+      : this.remind(this.options.attemptDelay ?? defaultAttemptDelay, { _tag: "DelayOver", started: started.length })
+    return Effect.as(
+      Effect.uninterruptible(Effect.zipRight(fork, delay)),
+      { ...state, started, running: state.running + 1, due: false }
     )
   }
 
-  /** Feed newer plans to the mailbox. */
+  /** Feed newer plans, and the end of the time, to the mailbox. */
   get listen(): Effect.Effect<void, never, R2> {
-    const later = this.options.later
-    return later === undefined ? Effect.void : Stream.runForEach(later, (plan) =>
-      Effect.sync(() => this.mailbox.unsafeOffer({ _tag: "Plan", plan }))).pipe(
-        Effect.onExit((exit) => Effect.sync(() => this.mailbox.unsafeOffer({ _tag: "NoMorePlans", exit }))),
-        Effect.forkIn(this.workers)
+    const { later, timeout } = this.options
+    const deadline = timeout === undefined ? Effect.void : this.remind(timeout, { _tag: "TimeOver" })
+    const plans = later === undefined ? Effect.void : this.work(
+      Stream.runForEach(later, (plan) => Effect.sync(() => this.mailbox.post({ _tag: "Plan", plan }))),
+      (exit) => this.mailbox.post({ _tag: "NoMorePlans", exit })
+    )
+    return Effect.zipRight(deadline, plans)
+  }
+
+  /** Post a message when a time has passed. */
+  private remind(after: Duration.DurationInput, message: Message<C, A, E>): Effect.Effect<void> {
+    return this.work(Effect.sleep(after), (exit) => {
+      if (Exit.isSuccess(exit)) this.mailbox.post(message)
+    })
+  }
+
+  /** Fork a worker; `done` runs as it ends, however it does. */
+  private work<B, E2, R3>(
+    task: Effect.Effect<B, E2, R3>,
+    done: (exit: Exit.Exit<B, E2>) => void
+  ): Effect.Effect<void, never, R3> {
+    return Effect.map(Effect.forkDaemon(Effect.interruptible(task)), (fiber) => {
+      this.workers.push(fiber)
+      fiber.addObserver(done)
+    })
+  }
+
+  /**
+   * The race is over: end every worker, then close and tell of each attempt that was not told of yet. Without a winner
+   * nothing stays open.
+   */
+  dismiss(winner: Runner<C, A, E> | undefined): Effect.Effect<void> {
+    return Effect.zipRight(
+      endAll(this.workers),
+      Effect.forEach(
+        this.runners,
+        (runner) => runner === winner || (runner.told && winner !== undefined) ? Effect.void : this.settle(runner, "lost"),
+        { discard: true }
       )
+    )
   }
 
-  /** The race is over and its workers have ended: tell of those that had no outcome, and close a second winner. */
-  get dismiss(): Effect.Effect<void> {
-    return Effect.flatMap(this.mailbox.takeAll, (messages) =>
-      Effect.forEach(messages, (message) => {
-        if (message._tag !== "Settled") return Effect.void
-        const { exit, runner } = message
-        if (Exit.isSuccess(exit)) return Effect.zipRight(Scope.close(runner.scope, exit), this.tell("Stopped", runner))
-        const failure = Cause.failureOption(exit.cause)
-        return Option.isSome(failure) ? this.tellFailed(runner, failure.value) : this.tell("Stopped", runner)
-      }, { discard: true }))
+  /** Tell an attempt's outcome, once; what it holds is closed first unless it won. */
+  private settle(runner: Runner<C, A, E>, place: "won" | "lost"): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { exit, scope, told } = runner
+      runner.told = true
+      if (place === "won") return this.tell("Connected", runner)
+      const close = Scope.close(scope, exit ?? Exit.void)
+      if (told) return close
+      const failure = exit === undefined || Exit.isSuccess(exit) ? Option.none() : Cause.failureOption(exit.cause)
+      return Effect.zipRight(
+        close,
+        Option.isSome(failure) ? this.tell("Failed", runner, failure.value) : this.tell("Stopped", runner)
+      )
+    })
   }
 
-  private tell(_tag: "Started" | "Stopped" | "Connected", runner: Runner<C>): Effect.Effect<void> {
+  private tell(_tag: "Started" | "Stopped" | "Connected", runner: Runner<C, A, E>): Effect.Effect<void>
+  private tell(_tag: "Failed", runner: Runner<C, A, E>, error: E): Effect.Effect<void>
+  private tell(_tag: "Started" | "Stopped" | "Connected" | "Failed", runner: Runner<C, A, E>, error?: E) {
     const { attempt, candidate } = runner
-    return this.options.onEvent?.({ _tag, attempt, candidate }) ?? Effect.void
-  }
-
-  private tellFailed(runner: Runner<C>, error: E): Effect.Effect<void> {
-    const { attempt, candidate } = runner
-    return this.options.onEvent?.({ _tag: "Failed", attempt, candidate, error }) ?? Effect.void
+    return this.options.onEvent?.({ _tag, attempt, candidate, error } as RaceEvent<C, E>) ?? Effect.void
   }
 }

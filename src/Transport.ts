@@ -9,7 +9,7 @@
  * Who writes a Transport owes its users this:
  *
  * - `open` neither waits nor performs network I/O; a failure leaves nothing behind
- * - `connect` is interruptible, and interrupting it only stops waiting: closing is `close`'s work
+ * - `connect` never settles re-entrantly, and an attempt given up is `close`d, not cancelled
  * - the first cause of death wins: whatever ends the socket first is what `lost`, `read` and `write` report from then on
  * - `stopReadingAndWriting`, `close` and `release` are idempotent, never fail and never wait
  *
@@ -55,10 +55,11 @@ export type CloseMode = "orderly" | "abort"
  */
 export interface SocketHandle {
   /**
-   * Bind and connect. Run at most once. Fails with the `AttemptError` of the step that failed; an interruption stops
-   * the wait and nothing else.
+   * Start to bind and connect; called at most once. `settled` is told of the outcome, nothing or the `AttemptError` of
+   * the step that failed: once, never before `connect` has returned, and not at all after `stopReadingAndWriting`.
+   * (A callback, because an attempt can be settled by others as well, and only `Attempt` decides who was first.)
    */
-  readonly connect: Effect.Effect<void, AttemptError>
+  readonly connect: (settled: (error?: AttemptError) => void) => void
 
   /** Where this end is, as getsockname tells. Defined once `connect` has succeeded, and for ever after. */
   readonly localAddress: SocketAddress

@@ -533,17 +533,17 @@ describe("normalise", () => {
 })
 
 describe("Order", () => {
-  const sorted = <A>(order: (a: A, b: A) => number, values: ReadonlyArray<A>) => [...values].sort(order).map(String)
+  const sorted = <A>(order: (a: A, b: A) => number, values: ReadonlyArray<A>) => values.toSorted(order).map(String)
 
   it("puts IPv4 before IPv6, and each by value and then by zone", () => {
     const texts = ["0.0.0.0", "9.0.0.0", "10.0.0.0", "255.0.0.1", "::", "::1", "::ffff:1.2.3.4", "2::", "10::"]
     const all = [...texts, "fe80::1", "fe80::1%a", "fe80::1%b"]
-    expect(sorted(Address.IpOrder, [...all].reverse().map(Address.unsafeParse))).toEqual(all)
+    expect(sorted(Address.IpOrder, all.toReversed().map(Address.unsafeParse))).toEqual(all)
   })
 
   it("puts inet before inet6 before unix, and each by address and port", () => {
     const texts = ["1.2.3.4:9", "1.2.3.4:80", "9.0.0.1:1", "[::1]:9", "[::1]:80", "[fe80::1%1]:1", "/a", "/b", "@a"]
-    expect(sorted(Address.SocketAddressOrder, [...texts].reverse().map((text) => ok(Address.parseSocketAddress(text)))))
+    expect(sorted(Address.SocketAddressOrder, texts.toReversed().map((text) => ok(Address.parseSocketAddress(text)))))
       .toEqual(texts)
   })
 

@@ -11,19 +11,21 @@
  * - addresses are read at connect, because they are undefined after close
  * - `destroy` closes the descriptor at once, a pending connect's too; `resetAndDestroy` would wait for the connect and
  *   throws on anything but TCP
+ * - after a read that did not fill the buffer the kernel is asked again only in the loop's next phase: libuv takes a
+ *   hang-up that it sees while still inside such a read for a clean end, and a body cut off by a reset looks whole
+ * - `resetAndDestroy` while a shutdown is under way fails and leaves the descriptor open for ever
  * - listeners are shared functions that find their handle on the socket: no closures per connection
  *
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as Equal from "effect/Equal"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Duration from "effect/Duration"
 import * as Net from "node:net"
 import * as Os from "node:os"
 import * as Address from "../Address.js"
-import { AttemptError, type AttemptOperation, ConnectionLost, fromErrno, lostFromErrno, type LostReason } from "../DialError.js"
+import { AttemptError, ConnectionLost, fromErrno, lostFromErrno, type LostReason } from "../DialError.js"
 import { type CloseMode, type OpenRequest, type SocketHandle, Transport } from "../Transport.js"
 
 /**
@@ -37,38 +39,66 @@ export const layer: Layer.Layer<Transport> = Layer.succeed(Transport, {
 })
 
 const open = (request: OpenRequest): Effect.Effect<SocketHandle, AttemptError> => {
-  const refuse = (reason: AttemptError["reason"], cause: string) =>
-    Effect.fail(
+  const refused = refusal(request)
+  return refused === undefined
+    ? Effect.succeed(new NodeSocketHandle({
+      ...request,
+      address: zoned(request.address),
+      localAddress: request.localAddress && zoned(request.localAddress)
+    }))
+    : Effect.fail(
       new AttemptError({
         operation: "socket",
         address: request.address,
         localAddress: request.localAddress,
-        reason,
-        cause: new Error(cause)
+        reason: refused[0],
+        cause: new Error(refused[1])
       })
     )
-  if (request.socketType !== "stream") return refuse("Unsupported", "this transport has stream sockets only")
-  if (request.localAddress !== undefined && request.localAddress.family !== request.address.family) {
-    return refuse("InvalidArgument", `a local address of family ${request.localAddress.family}`)
-  }
-  if (request.address._tag === "Unix") {
-    // Node would take the empty path of an unnamed socket for TCP on localhost.
-    if (Equal.equals(request.address, Address.unnamed)) return refuse("InvalidArgument", "a UNIX socket without a name")
-    if (request.localAddress !== undefined) {
-      return refuse("Unsupported", "Node cannot bind a UNIX socket before it connects")
-    }
-  }
-  return Effect.succeed(new NodeSocketHandle({ ...request, address: scoped(request.address) }))
 }
 
-/** Where a named zone gets its number: only this machine's interfaces know. */
-const scoped = (address: Address.SocketAddress): Address.SocketAddress => {
+/** What Node would not refuse, or not in words. */
+const refusal = (
+  { address, localAddress, socketType }: OpenRequest
+): readonly [AttemptError["reason"], string] | undefined => {
+  if (socketType !== "stream") return ["Unsupported", "this transport has stream sockets only"]
+  if (localAddress !== undefined && localAddress.family !== address.family) {
+    return ["InvalidArgument", `a local address of family ${localAddress.family}`]
+  }
+  if (address._tag !== "Unix") return undefined
+  if (localAddress !== undefined) return ["Unsupported", "Node cannot bind a UNIX socket before it connects"]
+  // Node takes an empty path for TCP on localhost and connects to the first 107 bytes of one that is too long.
+  const size = Buffer.byteLength(sunPath(address.path))
+  if (size === 0) return ["InvalidArgument", "a UNIX socket without a name"]
+  if (size > (address.path._tag === "Abstract" ? sunPathBytes : sunPathBytes - 1)) {
+    return ["InvalidArgument", `a UNIX socket path of ${size} bytes, more than the kernel can hold`]
+  }
+  return undefined
+}
+
+/** `sizeof(sun_path)`, on Linux and elsewhere. */
+const sunPathBytes = (Os.platform() === "linux" ? Address.linuxUnixPathMaxBytes : Address.bsdUnixPathMaxBytes) + 1
+
+/** As sun_path has it: an abstract name begins with NUL. */
+const sunPath = (path: Address.UnixPath): string => path._tag === "Abstract" ? `\0${path.name}` : path.path
+
+/**
+ * A zone has a number, the scope id, and a name, and only this machine knows which belong together. Both are needed:
+ * the number is the address's, and the name is the only form libuv takes.
+ */
+const zoned = (address: Address.SocketAddress): Address.SocketAddress => {
   const normal = Address.normalise(address)
-  if (normal._tag !== "Inet6" || normal.ip.zone === undefined || normal.scopeId !== 0) return normal
-  const scopeId = Os.networkInterfaces()[normal.ip.zone]?.find((info) => info.family === "IPv6" && info.scopeid > 0)
-  return scopeId?.family === "IPv6"
-    ? Address.inet6(normal.ip, normal.port, { flowInfo: normal.flowInfo, scopeId: scopeId.scopeid })
-    : normal
+  if (normal._tag !== "Inet6" || normal.ip.zone === undefined) return normal
+  const { groups, zone } = normal.ip
+  for (const [name, infos] of Object.entries(Os.networkInterfaces())) {
+    for (const info of infos ?? []) {
+      if (info.family === "IPv6" && info.scopeid !== 0 && (name === zone || String(info.scopeid) === zone)) {
+        const ip = new Address.Ipv6Address(groups, name)
+        return Address.inet6(ip, normal.port, { flowInfo: normal.flowInfo, scopeId: info.scopeid })
+      }
+    }
+  }
+  return normal
 }
 
 // -----------------------------------------------------------------------------
@@ -81,29 +111,41 @@ interface OwnedSocket extends Net.Socket {
   [handleOf]?: NodeSocketHandle | undefined
 }
 
-type Resume<A, E> = (exit: Effect.Effect<A, E>) => void
+type Resume<A, E = never> = (effect: Effect.Effect<A, E>) => void
+
+/** Why the socket is dead, and the error that says so once somebody asks: an Error captures a stack, which costs. */
+interface Death {
+  readonly reason: LostReason
+  readonly code: string | undefined
+  readonly cause: unknown
+  error: ConnectionLost | undefined
+}
 
 class NodeSocketHandle implements SocketHandle {
   private socket: OwnedSocket | undefined
   private local: Address.SocketAddress | { readonly address: string; readonly port: number } | undefined
-  private reason: ConnectionLost | undefined
-  private connectWaiter: Resume<void, AttemptError> | undefined
+  private death: Death | undefined
+  private settled: ((error?: AttemptError) => void) | undefined
   private readWaiter: Resume<Option.Option<Uint8Array>, ConnectionLost> | undefined
-  private lossWaiters: Set<Resume<ConnectionLost, never>> | undefined
+  private lossWaiters: Set<Resume<ConnectionLost>> | undefined
   private unread: Uint8Array | undefined
   private peerEnded = false
+  /** Whether the kernel may not be asked for more in this phase of the loop. */
+  private resting = false
 
   constructor(private readonly request: OpenRequest) {
     const { keepAlive, noDelay } = request.options
-    const socket: OwnedSocket = new Net.Socket({
-      allowHalfOpen: true,
-      noDelay: noDelay ?? true,
-      ...(keepAlive === undefined ? undefined : {
-        keepAlive: true,
-        keepAliveInitialDelay: Duration.toMillis(Duration.decode(keepAlive))
-      }),
-      onread
-    } as Net.SocketConstructorOpts)
+    const socket: OwnedSocket = new Net.Socket(
+      keepAlive === undefined
+        ? { allowHalfOpen: true, noDelay: noDelay ?? true, onread } as Net.SocketConstructorOpts
+        : {
+          allowHalfOpen: true,
+          noDelay: noDelay ?? true,
+          onread,
+          keepAlive: true,
+          keepAliveInitialDelay: keepAliveMillis(keepAlive)
+        } as Net.SocketConstructorOpts
+    )
     socket[handleOf] = this
     socket.on("error", onError)
     socket.on("connect", onConnect)
@@ -127,44 +169,35 @@ class NodeSocketHandle implements SocketHandle {
     return parsed
   }
 
-  get connect(): Effect.Effect<void, AttemptError> {
-    return Effect.async((resume) => {
-      this.connectWaiter = resume
-      const { address, localAddress } = this.request
-      try {
-        this.socket?.connect(
-          address._tag === "Unix"
-            ? { path: sunPath(address.path) }
-            : {
-              host: String(address.ip),
-              port: address.port,
-              autoSelectFamily: false,
-              ...(localAddress === undefined || localAddress._tag === "Unix" ? undefined : {
-                localAddress: String(localAddress.ip),
-                localPort: localAddress.port
-              })
-            }
-        )
-      } catch (cause) {
-        this.failed(cause)
-      }
-      return Effect.sync(() => {
-        this.connectWaiter = undefined
-      })
-    })
+  connect(settled: (error?: AttemptError) => void): void {
+    this.settled = settled
+    const { address, localAddress } = this.request
+    try {
+      this.socket?.connect(
+        address._tag === "Unix"
+          ? { path: sunPath(address.path) }
+          : localAddress === undefined || localAddress._tag === "Unix"
+          ? { host: address.ip.toString(), port: address.port, autoSelectFamily: false }
+          : {
+            host: address.ip.toString(),
+            port: address.port,
+            autoSelectFamily: false,
+            localAddress: localAddress.ip.toString(),
+            localPort: localAddress.port
+          }
+      )
+    } catch (cause) {
+      queueMicrotask(() => this.failed(cause))
+    }
   }
 
   get read(): Effect.Effect<Option.Option<Uint8Array>, ConnectionLost> {
     return Effect.async((resume) => {
-      if (this.unread !== undefined) {
-        const bytes = this.unread
-        this.unread = undefined
-        return resume(Effect.succeedSome(bytes))
-      }
+      if (this.unread !== undefined) return resume(this.takeUnread)
       if (this.peerEnded) return resume(Effect.succeedNone)
-      if (this.reason !== undefined) return resume(Effect.fail(this.reason))
+      if (this.death !== undefined) return resume(Effect.fail(this.loss(this.death)))
       this.readWaiter = resume
-      this.socket?.resume()
+      if (!this.resting) this.socket?.resume()
       return Effect.sync(() => {
         this.readWaiter = undefined
         this.socket?.pause()
@@ -172,14 +205,26 @@ class NodeSocketHandle implements SocketHandle {
     })
   }
 
+  /** Taken by the reader's own step, not handed to it: an interruption in between leaves them for the next read. */
+  private readonly takeUnread = Effect.sync(() => {
+    const bytes = this.unread
+    this.unread = undefined
+    return Option.fromNullable(bytes)
+  })
+
   write(bytes: Uint8Array): Effect.Effect<void, ConnectionLost> {
     return Effect.suspend(() => {
       const socket = this.socket
-      if (this.reason !== undefined || socket === undefined) return Effect.fail(this.lose("End"))
+      if (this.death !== undefined || socket === undefined) return Effect.fail(this.loss(this.lose("End")))
       let finished: Effect.Effect<void, ConnectionLost> | undefined
       let waiter: Resume<void, ConnectionLost> | undefined
       socket.write(bytes, (error) => {
-        finished = error ? Effect.fail(this.loseTo(error)) : Effect.void
+        // Node calls back without an error for a write that a destroy cut off.
+        finished = error
+          ? Effect.fail(this.loss(this.loseTo(error)))
+          : this.death === undefined
+          ? Effect.void
+          : Effect.fail(this.loss(this.death))
         waiter?.(finished)
       })
       // The kernel took it all at once: no need to wait for Node to say so.
@@ -199,20 +244,45 @@ class NodeSocketHandle implements SocketHandle {
   }
 
   get flush(): Effect.Effect<void, ConnectionLost> {
-    // A write of nothing is done when everything before it is.
-    return Effect.suspend(() => this.unsent === 0 ? Effect.void : this.write(nothing))
+    return Effect.suspend(() =>
+      this.unsent === 0
+        ? Effect.void
+        : this.socket?.writableEnded
+        ? this.finished
+        // A write of nothing is done when everything before it is.
+        : this.write(nothing)
+    )
   }
 
   get end(): Effect.Effect<void, ConnectionLost> {
+    return Effect.suspend(() => {
+      if (this.death !== undefined || this.socket === undefined) return Effect.fail(this.loss(this.lose("End")))
+      if (!this.socket.writableEnded) this.socket.end()
+      return this.finished
+    })
+  }
+
+  /** Waits until everything written, and the FIN after it, is with the kernel. */
+  private get finished(): Effect.Effect<void, ConnectionLost> {
     return Effect.async((resume) => {
-      if (this.reason !== undefined || this.socket === undefined) return resume(Effect.fail(this.lose("End")))
-      this.socket.end((error?: Error | null) => resume(error ? Effect.fail(this.loseTo(error)) : Effect.void))
+      const socket = this.socket
+      if (this.death !== undefined) return resume(Effect.fail(this.loss(this.death)))
+      if (socket === undefined || socket.writableFinished) return resume(Effect.void)
+      const onFinish = () => resume(Effect.void)
+      const onLoss: Resume<ConnectionLost> = (lost) => resume(Effect.flatMap(lost, Effect.fail))
+      socket.once("finish", onFinish)
+      const waiters = this.lossWaiters ??= new Set()
+      waiters.add(onLoss)
+      return Effect.sync(() => {
+        socket.off("finish", onFinish)
+        waiters.delete(onLoss)
+      })
     })
   }
 
   get lost(): Effect.Effect<ConnectionLost> {
     return Effect.async((resume) => {
-      if (this.reason !== undefined) return resume(Effect.succeed(this.reason))
+      if (this.death !== undefined) return resume(Effect.succeed(this.loss(this.death)))
       const waiters = this.lossWaiters ??= new Set()
       waiters.add(resume)
       return Effect.sync(() => {
@@ -223,7 +293,7 @@ class NodeSocketHandle implements SocketHandle {
 
   get stopReadingAndWriting(): Effect.Effect<void> {
     return Effect.sync(() => {
-      this.connectWaiter = undefined
+      this.settled = undefined
       this.readWaiter = undefined
       this.socket?.pause()
     })
@@ -233,12 +303,11 @@ class NodeSocketHandle implements SocketHandle {
     return Effect.sync(() => {
       const socket = this.socket
       if (socket === undefined) return
-      if (mode === "abort" && !socket.connecting && !socket.destroyed && this.request.address._tag !== "Unix") {
-        socket.resetAndDestroy()
-      } else {
-        socket.destroy()
-      }
       this.lose(mode === "abort" ? "Aborted" : "End")
+      const resettable = this.request.address._tag !== "Unix" && !socket.connecting && !socket.destroyed &&
+        socket.writableEnded === socket.writableFinished
+      if (mode === "abort" && resettable) socket.resetAndDestroy()
+      else socket.destroy()
     })
   }
 
@@ -260,63 +329,81 @@ class NodeSocketHandle implements SocketHandle {
       // getsockname now: after a close Node has forgotten. Parsed when somebody asks.
       this.local = { address: socket.localAddress ?? "0.0.0.0", port: socket.localPort ?? 0 }
     }
-    const waiter = this.connectWaiter
-    this.connectWaiter = undefined
-    waiter?.(Effect.void)
+    this.settle(undefined)
   }
 
   /** Node's `error`: before the connect it fails the attempt, after it the connection. */
   failed(cause: unknown): void {
-    const waiter = this.connectWaiter
-    if (waiter === undefined) {
+    if (this.settled === undefined) {
       this.loseTo(cause)
       return
     }
-    this.connectWaiter = undefined
     const { code, syscall } = cause as NodeJS.ErrnoException
-    const operation: AttemptOperation = syscall === "bind" ? "bind" : "connect"
+    // Node makes the socket inside bind or connect; no descriptor left can only be socket(2)'s word.
+    const operation = code === "EMFILE" || code === "ENFILE" ? "socket" : syscall === "bind" ? "bind" : "connect"
     const { address, localAddress } = this.request
-    waiter(Effect.fail(
-      new AttemptError({ operation, address, localAddress, reason: fromErrno(code, operation), code, cause })
-    ))
+    this.settle(new AttemptError({ operation, address, localAddress, reason: fromErrno(code, operation), code, cause }))
   }
 
-  /** Bytes, or with `undefined` the peer's end. */
-  arrived(bytes: Uint8Array | undefined): void {
-    const waiter = this.readWaiter
-    this.readWaiter = undefined
-    if (bytes === undefined) {
-      this.peerEnded = true
-      waiter?.(Effect.succeedNone)
-    } else if (waiter === undefined) {
-      this.unread = bytes
-    } else {
-      waiter(Effect.succeedSome(bytes))
+  private settle(error: AttemptError | undefined): void {
+    const settled = this.settled
+    this.settled = undefined
+    settled?.(error)
+  }
+
+  arrived(bytes: Uint8Array, partial: boolean): void {
+    this.unread = bytes
+    if (partial) {
+      this.resting = true
+      rest(this)
     }
+    const reader = this.readWaiter
+    this.readWaiter = undefined
+    reader?.(this.takeUnread)
   }
 
-  private loseTo(cause: unknown): ConnectionLost {
+  /** The loop's next phase: whoever asked meanwhile may read. */
+  rested(): void {
+    this.resting = false
+    if (this.readWaiter !== undefined) this.socket?.resume()
+  }
+
+  ended(): void {
+    this.peerEnded = true
+    const reader = this.readWaiter
+    this.readWaiter = undefined
+    reader?.(Effect.succeedNone)
+  }
+
+  private loseTo(cause: unknown): Death {
     const { code } = cause as NodeJS.ErrnoException
     return this.lose(lostFromErrno(code), code, cause)
   }
 
   /** The first cause wins. */
-  lose(reason: LostReason, code?: string, cause?: unknown): ConnectionLost {
-    if (this.reason !== undefined) return this.reason
-    const lost = new ConnectionLost({ address: this.remoteAddress, reason, code, cause })
-    this.reason = lost
+  lose(reason: LostReason, code?: string, cause?: unknown): Death {
+    if (this.death !== undefined) return this.death
+    const death = this.death = { reason, code, cause, error: undefined }
     const reader = this.readWaiter
     this.readWaiter = undefined
-    reader?.(Effect.fail(lost))
+    reader?.(Effect.fail(this.loss(death)))
     const waiters = this.lossWaiters
     this.lossWaiters = undefined
-    waiters?.forEach((resume) => resume(Effect.succeed(lost)))
-    return lost
+    waiters?.forEach((resume) => resume(Effect.succeed(this.loss(death))))
+    return death
+  }
+
+  private loss(death: Death): ConnectionLost {
+    const { cause, code, reason } = death
+    return death.error ??= new ConnectionLost({ address: this.remoteAddress, reason, code, cause })
   }
 }
 
-/** As sun_path has it: an abstract name begins with NUL. */
-const sunPath = (path: Address.UnixPath): string => path._tag === "Abstract" ? `\0${path.name}` : path.path
+/** Node keeps whole seconds, and takes what is below one for none. */
+const keepAliveMillis = (after: Duration.DurationInput): number => {
+  const millis = Duration.toMillis(after)
+  return millis > 0 ? Math.max(1000, millis) : 0
+}
 
 // -----------------------------------------------------------------------------
 // listeners, shared by all sockets
@@ -331,7 +418,7 @@ function onError(this: OwnedSocket, error: Error): void {
 }
 
 function onEnd(this: OwnedSocket): void {
-  this[handleOf]?.arrived(undefined)
+  this[handleOf]?.ended()
 }
 
 function onClose(this: OwnedSocket): void {
@@ -344,10 +431,23 @@ const readBuffer = new Uint8Array(65536)
 const onread = {
   buffer: readBuffer,
   callback(this: OwnedSocket, size: number): boolean {
-    this[handleOf]?.arrived(readBuffer.slice(0, size))
+    this[handleOf]?.arrived(readBuffer.slice(0, size), size < readBuffer.length)
     // One read, one chunk: the next `read` starts the kernel read again.
     return false
   }
 }
 
 const nothing = new Uint8Array(0)
+
+/** The handles that rest until this phase of the loop is over; one immediate wakes them all. */
+let resting: Array<NodeSocketHandle> = []
+
+const rest = (handle: NodeSocketHandle): void => {
+  if (resting.push(handle) === 1) setImmediate(wake)
+}
+
+const wake = (): void => {
+  const handles = resting
+  resting = []
+  handles.forEach((handle) => handle.rested())
+}

@@ -9,7 +9,7 @@ it("the exports map is the public modules of src, each by its own name", () => {
     .filter((file) => file.endsWith(".ts") && !/^(?:internal|cli)\//.test(file))
     .map((file) => file.slice(0, -".ts".length))
   const expected = Object.fromEntries(modules.map((module) => [
-    module === "index" ? "." : `./${module}`,
+    `./${module}`.replace(/\/index$/, ""),
     { types: `./dist/${module}.d.ts`, default: `./dist/${module}.js` }
   ]))
   expect(exports).toEqual({

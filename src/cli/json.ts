@@ -1,0 +1,81 @@
+/**
+ * Events as JSON, one object a line: what `dial trace --json` prints. Pure.
+ *
+ * The fields are a promise to scripts. Times are milliseconds since the dial began, to the microsecond; an address
+ * stands without its port, and `port` is absent on a UNIX socket.
+ */
+import * as Equal from "effect/Equal"
+import { type SocketAddress, unnamed } from "../Address.js"
+import type { AttemptReport, DialError } from "../DialError.js"
+import type { DialEvent } from "../DialEvent.js"
+import { hostOf } from "./words.js"
+
+/** An event as `JSON.stringify` takes it; `undefined` fields are those left out. */
+export interface JsonEvent {
+  readonly _tag: DialEvent["_tag"]
+  readonly at: number
+  readonly [field: string]: unknown
+}
+
+/** An event as one line of JSON, without the newline. */
+export const line = (event: DialEvent): string => JSON.stringify(encode(event))
+
+/** An event as a plain object of JSON values. */
+const encode = (event: DialEvent): JsonEvent => {
+  const head = { _tag: event._tag, at: micros(event.at) }
+  switch (event._tag) {
+    case "ResolutionStarted":
+      return { ...head, name: event.name }
+    case "AddressesResolved":
+      return { ...head, name: event.name, family: event.family, addresses: event.addresses.map(String) }
+    case "ResolutionFailed": {
+      const { code, family, message, reason } = event.error
+      return { ...head, name: event.name, family, reason, code, message }
+    }
+    case "AttemptStarted":
+    case "AttemptStopped":
+    case "AttemptConnected":
+      return { ...head, attempt: event.attempt, ...target(event.address) }
+    case "AttemptFailed": {
+      const { code, message, reason } = event.error
+      return { ...head, attempt: event.attempt, ...target(event.address), reason, code, message }
+    }
+    case "Connected":
+      return { ...head, ...target(event.address), ...local(event.localAddress), elapsedMillis: head.at }
+    case "DialFailed":
+      return {
+        ...head,
+        error: event.error._tag,
+        message: event.error.message,
+        attempts: attemptsOf(event.error).map(attempt)
+      }
+  }
+}
+
+const target = (address: SocketAddress) => ({
+  address: hostOf(address),
+  port: address._tag === "Unix" ? undefined : address.port,
+  family: address.family
+})
+
+const local = (address: SocketAddress) => ({
+  // A UNIX client has no name, unless it bound one.
+  localAddress: Equal.equals(address, unnamed) ? "" : hostOf(address),
+  localPort: address._tag === "Unix" ? undefined : address.port
+})
+
+const attemptsOf = (error: DialError): ReadonlyArray<AttemptReport> => "attempts" in error ? error.attempts : []
+
+const attempt = (report: AttemptReport) =>
+  report.outcome === "NeverTried"
+    ? { ...target(report.address), outcome: report.outcome, why: report.why }
+    : {
+      attempt: report.attempt,
+      ...target(report.address),
+      outcome: report.outcome,
+      startedAt: micros(report.startedAt),
+      endedAt: micros(report.endedAt),
+      ...(report.outcome === "Failed" ? { reason: report.error.reason, code: report.error.code } : undefined)
+    }
+
+const micros = (millis: number): number => Math.round(millis * 1000) / 1000

@@ -1,0 +1,33 @@
+/**
+ * How the command line writes the values of the library, shared by all its outputs. Pure.
+ */
+import type { AddressFamily, SocketAddress } from "../Address.js"
+import type { AttemptReason, DialError, ResolveReason } from "../DialError.js"
+
+/** An address without its port; of a UNIX socket, its path. */
+export const hostOf = (address: SocketAddress): string => address._tag === "Unix" ? String(address) : String(address.ip)
+
+/** The kind of DNS record that holds addresses of a family. */
+export const recordType = (family: AddressFamily): string => family === "inet6" ? "AAAA" : "A"
+
+/** A time in milliseconds, in at most eight characters up to a day. */
+export const millis = (n: number): string =>
+  n < 10 ? `${n.toFixed(1)} ms` : n < 10_000 ? `${Math.round(n)} ms` : `${(n / 1000).toFixed(1)} s`
+
+/** `HostUnreachable` as "host unreachable": the closed words themselves, so that what is read can be matched. */
+export const reasonText = (reason: AttemptReason | ResolveReason): string =>
+  reason.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`).trim()
+
+/** What a failed dial came to, in a few words. */
+export const outcomeText = (error: DialError): string => {
+  switch (error._tag) {
+    case "AllAttemptsFailed":
+      return "no address connected"
+    case "DialTimeout":
+      return `timed out while ${error.phase}`
+    case "ResolveError":
+      return `the name gave no address, ${reasonText(error.reason)}`
+    case "InvalidEndpoint":
+      return "not an endpoint"
+  }
+}
