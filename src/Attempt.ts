@@ -17,15 +17,15 @@
  *
  * @since 0.1.0
  */
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as Address from "./Address.js"
 import * as Connection from "./Connection.js"
 import { AttemptError } from "./DialError.js"
 import { endAll } from "./internal/endAll.js"
+import type { Timers } from "./internal/timers.js"
 import { type OpenRequest, type SocketHandle, Transport } from "./Transport.js"
 
 /**
@@ -34,6 +34,35 @@ import { type OpenRequest, type SocketHandle, Transport } from "./Transport.js"
  * The Connection belongs to the Scope in the environment, which closes it (flush, then abort). Fails with an
  * `AttemptError`; with `AttemptTimeout` in it when `timeout` passes first. Interrupting it destroys the pending
  * connect at once.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Address, Attempt, SocketOptions } from "effect-dial"
+ * import { NodeTransport } from "effect-dial/node"
+ * import * as assert from "node:assert"
+ * import { once } from "node:events"
+ * import * as Net from "node:net"
+ *
+ * const server = Net.createServer((socket) => socket.pipe(socket)).listen(0, "127.0.0.1")
+ * await once(server, "listening")
+ * const { port } = server.address() as Net.AddressInfo
+ *
+ * const address = Address.socketAddress(Address.unsafeParse("127.0.0.1"), Address.Port(port))
+ * const connected = Attempt.connect(
+ *   { socketType: "stream", address, options: SocketOptions.defaults },
+ *   { timeout: "2 seconds" }
+ * )
+ *
+ * const remote = await connected.pipe(
+ *   Effect.map((connection) => connection.remoteAddress),
+ *   Effect.scoped,
+ *   Effect.provide(NodeTransport.layer),
+ *   Effect.runPromise
+ * )
+ * assert.deepStrictEqual(remote, address)
+ * server.close()
+ * ```
  *
  * @since 0.1.0
  * @category connecting
@@ -45,8 +74,10 @@ export const connect = (
     readonly timeout?: Duration.DurationInput | undefined
   }
 ): Effect.Effect<Connection.Connection, AttemptError, Transport | Scope.Scope> =>
-  Effect.flatMap(Transport, (transport) =>
-    Effect.flatMap(Effect.scope, (scope) => connectIn(scope, transport, request, options)))
+  Effect.flatMap(
+    Transport,
+    (transport) => Effect.flatMap(Effect.scope, (scope) => connectIn(scope, transport, request, options))
+  )
 
 /**
  * {@link connect} with the Scope and the Transport as values: for those who make many attempts.
@@ -58,14 +89,21 @@ export const connectIn = (
   scope: Scope.Scope,
   transport: Transport["Type"],
   request: OpenRequest,
-  options?: { readonly timeout?: Duration.DurationInput | undefined }
+  options?: {
+    readonly timeout?: Duration.DurationInput | undefined
+    /** @internal Shared by the dials of one Dialer; without it a limit is a fiber. */
+    readonly timers?: Timers | undefined
+  }
 ): Effect.Effect<Connection.Connection, AttemptError> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(transport.open({ ...request, address: Address.normalise(request.address) }), (handle) =>
-      Effect.flatMap(startTimer(options?.timeout), (timer) =>
-        Effect.matchCauseEffect(awaitSettlement(restore, handle, timer, request), {
+    Effect.flatMap(transport.open(normalised(request)), (handle) =>
+      Effect.flatMap(startLimit(options?.timeout, options?.timers), (limit) =>
+        Effect.matchCauseEffect(awaitSettlement(restore, handle, limit, request), {
           onFailure: (cause) =>
-            Effect.zipRight(Effect.zipRight(failIfNotConnected(handle), stopTimer(timer)), Effect.failCause(cause)),
+            failIfNotConnected(handle).pipe(
+              Effect.zipRight(limit?.stop ?? Effect.void),
+              Effect.zipRight(Effect.failCause(cause))
+            ),
           onSuccess: () => {
             const connection = Connection.fromHandle(handle, request.socketType)
             // Not Effect.addFinalizer: it carries this fiber's FiberRefs into the fiber that closes, which then grow by
@@ -75,24 +113,32 @@ export const connectIn = (
         })))
   )
 
-/** An interruption that came while the timer was being stopped is heard, before the connection is anybody's. */
+/** Twisted: `_setRealAddress`. */
+const normalised = (request: OpenRequest): OpenRequest => {
+  const address = Address.normalise(request.address)
+  return address === request.address ? request : { ...request, address }
+}
+
+/** An interruption that came while the limit was being stopped is heard, before the connection is anybody's. */
 const awaitSettlement = (
   restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>,
   handle: SocketHandle,
-  timer: Timer,
+  limit: Limit | undefined,
   request: OpenRequest
 ): Effect.Effect<void, AttemptError> => {
-  const settled = restore(settlement(handle, timer, request))
-  return timer === undefined ? settled : Effect.zipRight(Effect.zipRight(settled, endAll([timer])), restore(Effect.void))
+  const settled = restore(settlement(handle, limit, request))
+  return limit === undefined ? settled : Effect.zipRight(Effect.zipRight(settled, limit.stop), restore(Effect.void))
 }
 
-/** The first of the connect's outcome and the timer: `resume` takes one, the later does nothing. */
-const settlement = (handle: SocketHandle, timer: Timer, request: OpenRequest): Effect.Effect<void, AttemptError> =>
+/** The first of the connect's outcome and the limit: `resume` takes one, the later does nothing. */
+const settlement = (
+  handle: SocketHandle,
+  limit: Limit | undefined,
+  request: OpenRequest
+): Effect.Effect<void, AttemptError> =>
   Effect.async((resume) => {
+    if (limit !== undefined) limit.ring = () => resume(Effect.fail(timedOut(request)))
     handle.connect((error) => resume(error === undefined ? Effect.void : Effect.fail(error)))
-    timer?.addObserver((exit) => {
-      if (Exit.isSuccess(exit)) resume(Effect.fail(timedOut(request)))
-    })
   })
 
 /**
@@ -105,14 +151,32 @@ const failIfNotConnected = (handle: SocketHandle): Effect.Effect<void> =>
     Effect.ensuring(handle.release)
   )
 
-type Timer = Fiber.RuntimeFiber<void> | undefined
+/** A limit that runs; `ring` is what happens when it is reached. */
+interface Limit {
+  ring: (() => void) | undefined
+  readonly stop: Effect.Effect<void>
+}
 
-const startTimer = (timeout: Duration.DurationInput | undefined): Effect.Effect<Timer> =>
-  timeout === undefined
-    ? Effect.succeed(undefined)
-    : Effect.forkDaemon(Effect.interruptible(Effect.sleep(timeout)))
+const startLimit = (
+  timeout: Duration.DurationInput | undefined,
+  timers: Timers | undefined
+): Effect.Effect<Limit | undefined> =>
+  timeout === undefined ? Effect.succeed(undefined) : Effect.clockWith((clock) => {
+    // Time that is not the timers' own (a test's clock, provided around one dial) is slept by a fiber.
+    if (clock !== timers?.clock) return sleepingLimit(timeout)
+    const cancel = timers.after(Duration.toMillis(timeout), () => limit.ring?.())
+    const limit: Limit = { ring: undefined, stop: Effect.sync(cancel) }
+    return Effect.succeed(limit)
+  })
 
-const stopTimer = (timer: Timer): Effect.Effect<void> => timer === undefined ? Effect.void : endAll([timer])
+const sleepingLimit = (timeout: Duration.DurationInput): Effect.Effect<Limit> =>
+  Effect.map(Effect.forkDaemon(Effect.interruptible(Effect.sleep(timeout))), (fiber) => {
+    const limit: Limit = { ring: undefined, stop: endAll([fiber]) }
+    fiber.addObserver((exit) => {
+      if (Exit.isSuccess(exit)) limit.ring?.()
+    })
+    return limit
+  })
 
 const timedOut = ({ address, localAddress }: OpenRequest): AttemptError =>
   new AttemptError({ operation: "connect", address, localAddress, reason: "AttemptTimeout" })

@@ -47,6 +47,36 @@ export const defaultFlushTimeout: Duration.DurationInput = "5 seconds"
 /**
  * An established connection.
  *
+ * @example
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { type Connection, Dialer } from "effect-dial"
+ * import { NodeNetwork } from "effect-dial/node"
+ * import * as assert from "node:assert"
+ * import { once } from "node:events"
+ * import * as Net from "node:net"
+ *
+ * const server = Net.createServer((socket) => socket.pipe(socket)).listen(0, "127.0.0.1")
+ * await once(server, "listening")
+ * const { port } = server.address() as Net.AddressInfo
+ *
+ * // A question, our end, and the whole answer.
+ * const ask = (connection: Connection.Connection, question: string) =>
+ *   connection.write(question).pipe(
+ *     Effect.zipRight(connection.end),
+ *     Effect.zipRight(Stream.mkString(Stream.decodeText(connection.stream)))
+ *   )
+ *
+ * const answer = await Dialer.dial(`127.0.0.1:${port}`).pipe(
+ *   Effect.flatMap((connection) => ask(connection, "hello")),
+ *   Effect.scoped,
+ *   Effect.provide(NodeNetwork.layer),
+ *   Effect.runPromise
+ * )
+ * assert.strictEqual(answer, "hello")
+ * server.close()
+ * ```
+ *
  * @since 0.1.0
  * @category models
  */
@@ -166,7 +196,9 @@ class ConnectionImpl implements Connection {
 
   get read(): Effect.Effect<Option.Option<Uint8Array>, ConnectionLost> {
     return Effect.suspend(() => {
-      if (this.#reading) return Effect.die(new Error(`connection to ${this.remoteAddress}: a second read while one waits`))
+      if (this.#reading) {
+        return Effect.die(new Error(`connection to ${this.remoteAddress}: a second read while one waits`))
+      }
       if (this.#peerEnded) return Effect.succeedNone
       this.#reading = true
       return Effect.onExit(this.handle.read, (exit) => {
@@ -228,7 +260,9 @@ class ConnectionImpl implements Connection {
         Effect.interruptible,
         Effect.timeoutOption(options?.flushTimeout ?? defaultFlushTimeout),
         Effect.exit,
-        Effect.flatMap((exit) => this.#dispose(exit._tag === "Success" && Option.isSome(exit.value) ? "orderly" : "abort")),
+        Effect.flatMap((exit) =>
+          this.#dispose(exit._tag === "Success" && Option.isSome(exit.value) ? "orderly" : "abort")
+        ),
         Effect.uninterruptible
       )
     })

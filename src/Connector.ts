@@ -25,8 +25,8 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as SubscriptionRef from "effect/SubscriptionRef"
 import type { Connection } from "./Connection.js"
-import { type ConnectionLost, ConnectStopped, type DialError, type InvalidEndpoint } from "./DialError.js"
 import { Dialer, type DialOptions } from "./Dialer.js"
+import { type ConnectionLost, ConnectStopped, type DialError, type InvalidEndpoint } from "./DialError.js"
 import * as Endpoint from "./Endpoint.js"
 
 /**
@@ -89,6 +89,38 @@ export interface Connector {
 
 /**
  * A connector for an endpoint, Disconnected. Fails with `InvalidEndpoint`. When the Scope closes it disconnects.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { Connector } from "effect-dial"
+ * import { NodeNetwork } from "effect-dial/node"
+ * import * as assert from "node:assert"
+ * import { once } from "node:events"
+ * import * as Net from "node:net"
+ *
+ * const server = Net.createServer((socket) => socket.end("one line\n")).listen(0, "127.0.0.1")
+ * await once(server, "listening")
+ * const { port } = server.address() as Net.AddressInfo
+ *
+ * const program = Effect.gen(function*() {
+ *   const connector = yield* Connector.make(`127.0.0.1:${port}`)
+ *   const session = Effect.gen(function*() {
+ *     const connection = yield* connector.connect
+ *     const said = yield* Stream.mkString(Stream.decodeText(connection.stream))
+ *     yield* connection.end
+ *     return said
+ *   })
+ *   const first = yield* session
+ *   // The connection's owner hears of its end first: to connect again, wait for the state.
+ *   yield* connector.changes.pipe(Stream.filter((state) => state._tag === "Disconnected"), Stream.runHead)
+ *   return [first, yield* session]
+ * })
+ *
+ * const said = await program.pipe(Effect.scoped, Effect.provide(NodeNetwork.layer), Effect.runPromise)
+ * assert.deepStrictEqual(said, ["one line\n", "one line\n"])
+ * server.close()
+ * ```
  *
  * @since 0.1.0
  * @category constructors
@@ -159,8 +191,10 @@ class Machine implements Connector {
   }
 
   get disconnect(): Effect.Effect<void> {
-    return Effect.flatMap(SubscriptionRef.get(this.phase), (phase) =>
-      phase._tag === "Disconnected" ? Effect.void : Effect.asVoid(Fiber.interrupt(phase.session)))
+    return Effect.flatMap(
+      SubscriptionRef.get(this.phase),
+      (phase) => phase._tag === "Disconnected" ? Effect.void : Effect.asVoid(Fiber.interrupt(phase.session))
+    )
   }
 
   private session(outcome: Outcome): Effect.Effect<void> {
@@ -170,8 +204,11 @@ class Machine implements Connector {
         const dialed = yield* Effect.exit(Effect.interruptible(Scope.extend(this.dial, scope)))
         if (Exit.isSuccess(dialed)) {
           const connection = dialed.value
-          yield* SubscriptionRef.update(this.phase, (phase): Phase =>
-            phase._tag === "Connecting" ? { _tag: "Connected", connection, session: phase.session } : phase)
+          yield* SubscriptionRef.update(
+            this.phase,
+            (phase): Phase =>
+              phase._tag === "Connecting" ? { _tag: "Connected", connection, session: phase.session } : phase
+          )
           yield* Deferred.succeed(outcome, connection)
           yield* Effect.exit(Effect.interruptible(connection.lost))
           // The connection's owner, who waits for `lost` as well, goes first.

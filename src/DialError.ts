@@ -244,6 +244,26 @@ export type AttemptReport =
  * `attempts` keeps each of them in the order they were started; `unresolved` the families whose lookup failed, so that
  * a missing AAAA is part of the story; `elapsedMillis` is the time since the dial began.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Dialer } from "effect-dial"
+ * import { NodeNetwork } from "effect-dial/node"
+ * import * as assert from "node:assert"
+ *
+ * const outcome = await Dialer.dial("unix:/nonexistent/bus.sock").pipe(
+ *   Effect.as("connected"),
+ *   Effect.catchTag("AllAttemptsFailed", ({ attempts }) => {
+ *     const reasons = attempts.map((report) => report.outcome === "Failed" ? report.error.reason : report.outcome)
+ *     return Effect.succeed(reasons.join(", "))
+ *   }),
+ *   Effect.scoped,
+ *   Effect.provide(NodeNetwork.layer),
+ *   Effect.runPromise
+ * )
+ * assert.strictEqual(outcome, "NotFound")
+ * ```
+ *
  * @since 0.1.0
  * @category dial
  */
@@ -374,6 +394,16 @@ const reasonOfErrno: { readonly [code: string]: AttemptReason } = {
  * EADDRNOTAVAIL is two things: from bind, the local address asked for is not on this machine; from connect, the kernel
  * found no local address (or no free port) to reach the remote one from.
  *
+ * @example
+ * ```ts
+ * import { DialError } from "effect-dial"
+ * import * as assert from "node:assert"
+ *
+ * assert.strictEqual(DialError.fromErrno("ECONNREFUSED", "connect"), "Refused")
+ * assert.strictEqual(DialError.fromErrno("EADDRNOTAVAIL", "bind"), "AddressNotAvailable")
+ * assert.strictEqual(DialError.fromErrno("EADDRNOTAVAIL", "connect"), "AddressUnreachable")
+ * ```
+ *
  * @since 0.1.0
  * @category errno
  */
@@ -465,7 +495,11 @@ const titleOf = (error: AllAttemptsFailed | DialTimeout): string => {
     return `dial ${error.endpoint}: timed out after ${millis(error.timeoutMillis)} while ${error.phase}`
   }
   const made = error.attempts.filter((report) => report.outcome !== "NeverTried").length
-  const what = made === 0 ? "no address to attempt" : made === 1 ? "the only attempt failed" : `all ${made} attempts failed`
+  const what = made === 0
+    ? "no address to attempt"
+    : made === 1
+    ? "the only attempt failed"
+    : `all ${made} attempts failed`
   return `dial ${error.endpoint}: ${what} in ${millis(error.elapsedMillis)}`
 }
 
@@ -501,6 +535,27 @@ const story = (attempts: ReadonlyArray<AttemptReport>, unresolved: ReadonlyArray
  * An error as lines of text for a terminal: its message's parts as a table, one address a row.
  *
  * Pure text without colour; columns are padded with spaces. The last line has no newline.
+ *
+ * @example
+ * ```ts
+ * import { Address, DialError } from "effect-dial"
+ * import * as assert from "node:assert"
+ *
+ * const address = Address.socketAddress(Address.unsafeParse("192.0.2.7"), Address.Port(5432))
+ * const error = new DialError.AttemptError({ operation: "connect", address, reason: "Refused", code: "ECONNREFUSED" })
+ * const failed = new DialError.AllAttemptsFailed({
+ *   endpoint: "tcp://db.internal:5432",
+ *   attempts: [{ outcome: "Failed", attempt: 0, address, startedAt: 2, endedAt: 5, error }],
+ *   unresolved: [],
+ *   elapsedMillis: 6
+ * })
+ *
+ * assert.strictEqual(
+ *   DialError.pretty(failed),
+ *   "dial tcp://db.internal:5432: the only attempt failed in 6 ms\n" +
+ *     "  #0  192.0.2.7:5432  2 ms to 5 ms  connection refused (ECONNREFUSED)"
+ * )
+ * ```
  *
  * @since 0.1.0
  * @category rendering
@@ -541,4 +596,3 @@ const table = (
     ...cells.map((row) => `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()}`)
   ].join("\n")
 }
-

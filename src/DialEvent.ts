@@ -99,12 +99,36 @@ export class Observer extends Context.Reference<Observer>()("effect-dial/DialEve
 /**
  * Run `effect` with every event of every dial inside it going to `observe`, and to the observers already in force.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { DialEvent, Dialer } from "effect-dial"
+ * import { NodeNetwork } from "effect-dial/node"
+ * import * as assert from "node:assert"
+ *
+ * const seen: Array<string> = []
+ *
+ * const dial = Effect.ignore(Effect.scoped(Dialer.dial("unix:/nonexistent/bus.sock")))
+ *
+ * await DialEvent.observe(dial, (endpoint) => (event) => seen.push(`${endpoint} ${event._tag}`)).pipe(
+ *   Effect.provide(NodeNetwork.layer),
+ *   Effect.runPromise
+ * )
+ * assert.deepStrictEqual(seen, [
+ *   "unix:/nonexistent/bus.sock AttemptStarted",
+ *   "unix:/nonexistent/bus.sock AttemptFailed",
+ *   "unix:/nonexistent/bus.sock DialFailed"
+ * ])
+ * ```
+ *
  * @since 0.1.0
  * @category observing
  */
 export const observe = <A, E, R>(effect: Effect.Effect<A, E, R>, observe: Observe): Effect.Effect<A, E, R> =>
-  Effect.flatMap(Observer, ({ observers }) =>
-    Effect.provideService(effect, Observer, { observers: [...observers, observe] }))
+  Effect.flatMap(
+    Observer,
+    ({ observers }) => Effect.provideService(effect, Observer, { observers: [...observers, observe] })
+  )
 
 /**
  * What became of each address, folded from a dial's events in order. `now` (milliseconds since the dial began) ends the
@@ -127,7 +151,13 @@ export const reports = (
     )
     return end?._tag === "AttemptFailed"
       ? { outcome: "Failed", attempt, address, startedAt, endedAt: end.at, error: end.error }
-      : { outcome: end?._tag === "AttemptConnected" ? "Connected" : "Stopped", attempt, address, startedAt, endedAt: end?.at ?? now }
+      : {
+        outcome: end?._tag === "AttemptConnected" ? "Connected" : "Stopped",
+        attempt,
+        address,
+        startedAt,
+        endedAt: end?.at ?? now
+      }
   })
   const seen = new Set(started.map((start) => String(start.address)))
   return [

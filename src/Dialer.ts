@@ -24,10 +24,18 @@ import * as Address from "./Address.js"
 import * as AddressPlan from "./AddressPlan.js"
 import * as Attempt from "./Attempt.js"
 import type { Connection } from "./Connection.js"
-import { AllAttemptsFailed, type AttemptError, ConnectStopped, type DialError, DialTimeout, ResolveError } from "./DialError.js"
+import {
+  AllAttemptsFailed,
+  type AttemptError,
+  ConnectStopped,
+  type DialError,
+  DialTimeout,
+  ResolveError
+} from "./DialError.js"
 import * as DialEvent from "./DialEvent.js"
 import * as Endpoint from "./Endpoint.js"
 import * as HappyEyeballs from "./HappyEyeballs.js"
+import { Timers } from "./internal/timers.js"
 import { type Answer, Resolver } from "./Resolver.js"
 import * as SocketOptions from "./SocketOptions.js"
 import { Transport } from "./Transport.js"
@@ -96,8 +104,7 @@ export class Dialer extends Context.Tag("effect-dial/Dialer")<Dialer, {
 /**
  * Dial an endpoint with the Dialer in the environment: see {@link Dialer}.
  *
- * **Example**
- *
+ * @example
  * ```ts no-run
  * import { NodeRuntime } from "@effect/platform-node"
  * import { Effect } from "effect"
@@ -125,13 +132,25 @@ export const dial = (
 /**
  * The Dialer over the ports in the environment.
  *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { Address, Dialer, Resolver } from "effect-dial"
+ * import { NodeTransport } from "effect-dial/node"
+ *
+ * const names = Resolver.layerStatic({ "db.internal": [Address.unsafeParse("127.0.0.1")] })
+ *
+ * // This machine's sockets, and no name but one.
+ * export const network = Layer.provide(Dialer.layer, Layer.merge(names, NodeTransport.layer))
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<Dialer, never, Resolver | Transport> = Layer.effect(
+export const layer: Layer.Layer<Dialer, never, Resolver | Transport> = Layer.scoped(
   Dialer,
-  Effect.zipWith(Resolver, Transport, (resolver, transport) => ({
-    dial: (endpoint, options) => dialEndpoint({ resolver, transport }, endpoint, options ?? {})
+  Effect.map(Effect.all([Resolver, Transport, Timers.make]), ([resolver, transport, timers]) => ({
+    dial: (endpoint, options) => dialEndpoint({ resolver, transport, timers }, endpoint, options ?? {})
   }))
 )
 
@@ -139,6 +158,23 @@ export const layer: Layer.Layer<Dialer, never, Resolver | Transport> = Layer.eff
  * Twisted: `resolveAddress`. Every address a dial of the endpoint would attempt, in the plan's order, once all answers
  * are in. A literal address or a path is its own answer and the Resolver is not asked. Fails with `ResolveError` when
  * the name gives none.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Address, Dialer, Endpoint, Resolver } from "effect-dial"
+ * import * as assert from "node:assert"
+ *
+ * const names = Resolver.layerStatic({
+ *   "web.internal": ["192.0.2.1", "192.0.2.2", "2001:db8::1"].map(Address.unsafeParse)
+ * })
+ *
+ * const addresses = await Dialer.resolveAddress(Endpoint.unsafeParse("web.internal:80")).pipe(
+ *   Effect.provide(names),
+ *   Effect.runPromise
+ * )
+ * assert.deepStrictEqual(addresses.map(String), ["[2001:db8::1]:80", "192.0.2.1:80", "192.0.2.2:80"])
+ * ```
  *
  * @since 0.1.0
  * @category resolving
@@ -164,6 +200,7 @@ export const resolveAddress = (
 interface Ports {
   readonly resolver: Resolver["Type"]
   readonly transport: Transport["Type"]
+  readonly timers: Timers
 }
 
 const dialEndpoint = (
@@ -171,15 +208,18 @@ const dialEndpoint = (
   input: Endpoint.Input,
   options: DialOptions
 ): Effect.Effect<Connection, DialError, Scope.Scope> =>
-  Effect.flatMap(Endpoint.fromInput(input), (endpoint) =>
-    Effect.flatMap(Journal.begin(endpoint), (journal) =>
-      attemptAll(ports, endpoint, options, journal).pipe(
-        Effect.tapError((error) => journal.record((at) => ({ _tag: "DialFailed", at, error })))
-      )))
+  Effect.flatMap(
+    Endpoint.fromInput(input),
+    (endpoint) =>
+      Effect.flatMap(Journal.begin(endpoint), (journal) =>
+        attemptAll(ports, endpoint, options, journal).pipe(
+          Effect.tapError((error) => journal.record((at) => ({ _tag: "DialFailed", at, error })))
+        ))
+  )
 
 /** Resolve, plan and race, within the deadline: the race waits for answers as it does for attempts. */
 const attemptAll = (
-  { resolver, transport }: Ports,
+  { resolver, timers, transport }: Ports,
   endpoint: Endpoint.Endpoint,
   options: DialOptions,
   journal: Journal
@@ -188,12 +228,14 @@ const attemptAll = (
   const later = known === undefined && Endpoint.requiresResolution(endpoint)
     ? plans(resolver, endpoint, journal)
     : undefined
-  const deadline = finite(options.timeout ?? defaultTimeout)
+  const deadline = options.timeout === undefined ? defaultTimeoutMillis : finite(options.timeout)
   const attemptLimit = options.attemptTimeout === undefined ? undefined : finite(options.attemptTimeout)
   // With one address and no name the deadline is that attempt's limit: no race, and one timer.
   const sole = known?.length === 1 && deadline !== undefined && (attemptLimit === undefined || deadline <= attemptLimit)
   const outOfTime = (error: AttemptError) => sole && error.reason === "AttemptTimeout"
-  const socket = options.socket === undefined ? SocketOptions.defaults : { ...SocketOptions.defaults, ...options.socket }
+  const socket = options.socket === undefined
+    ? SocketOptions.defaults
+    : { ...SocketOptions.defaults, ...options.socket }
   journal.planned = known ?? []
   return HappyEyeballs.race({
     candidates: journal.planned,
@@ -206,17 +248,20 @@ const attemptAll = (
         address,
         localAddress: address.family === "unix" ? undefined : options.localAddress?.[address.family],
         options: socket
-      }, { timeout: sole ? deadline : attemptLimit }),
-    onSuccess: ({ localAddress, remoteAddress: address }) =>
-      journal.record((at) => ({ _tag: "Connected", at, address, localAddress })),
+      }, { timeout: sole ? deadline : attemptLimit, timers }),
+    onSuccess: journal.connected,
     onEvent: (event) =>
       journal.recordRace(event._tag === "Failed" && outOfTime(event.error) ? { ...event, _tag: "Stopped" } : event)
-  }).pipe(Effect.catchAll((error): Effect.Effect<never, DialError> =>
-    deadline !== undefined && (error._tag === "RaceTimeout" || error.failures.some(({ error }) => outOfTime(error)))
-      ? journal.timeout(deadline)
-      : journal.failure
-  ))
+  }).pipe(
+    Effect.catchAll((error): Effect.Effect<never, DialError> =>
+      deadline !== undefined && (error._tag === "RaceTimeout" || error.failures.some(({ error }) => outOfTime(error)))
+        ? journal.timeout(deadline)
+        : journal.failure
+    )
+  )
 }
+
+const defaultTimeoutMillis = Duration.toMillis(defaultTimeout)
 
 /** In milliseconds; `undefined` for a duration without end. */
 const finite = (duration: Duration.DurationInput): number | undefined => {
@@ -326,6 +371,14 @@ class Journal {
     })
   }
 
+  /** Only for observers: no report needs it, and the local address is parsed for whoever asks. */
+  get connected(): ((connection: Connection) => Effect.Effect<void>) | undefined {
+    return this.tellers.length === 0 ?
+      undefined :
+      ({ localAddress, remoteAddress: address }) =>
+        this.record((at) => ({ _tag: "Connected", at, address, localAddress }))
+  }
+
   recordRace(event: HappyEyeballs.RaceEvent<Address.SocketAddress, AttemptError>): Effect.Effect<void> {
     const { attempt, candidate: address } = event
     return this.record((at) => {
@@ -337,7 +390,13 @@ class Journal {
         case "Failed":
           return { _tag: "AttemptFailed", at, attempt, address, error: event.error }
         case "Stopped":
-          return { _tag: "AttemptStopped", at, attempt, address, error: new ConnectStopped({ target: String(address) }) }
+          return {
+            _tag: "AttemptStopped",
+            at,
+            attempt,
+            address,
+            error: new ConnectStopped({ target: String(address) })
+          }
       }
     })
   }
@@ -357,10 +416,13 @@ class Journal {
 
   /** The error of a dial with no candidate left. */
   get failure(): Effect.Effect<never, AllAttemptsFailed | ResolveError> {
-    return Effect.flatMap(this.story, (story): Effect.Effect<never, AllAttemptsFailed | ResolveError> =>
-      story.attempts.length === 0 && this.events.some((event) => event._tag === "ResolutionStarted")
-        ? noAddress(Endpoint.hostText(this.endpoint), story.unresolved)
-        : Effect.fail(new AllAttemptsFailed({ endpoint: Endpoint.format(this.endpoint), ...story })))
+    return Effect.flatMap(
+      this.story,
+      (story): Effect.Effect<never, AllAttemptsFailed | ResolveError> =>
+        story.attempts.length === 0 && this.events.some((event) => event._tag === "ResolutionStarted")
+          ? noAddress(Endpoint.hostText(this.endpoint), story.unresolved)
+          : Effect.fail(new AllAttemptsFailed({ endpoint: Endpoint.format(this.endpoint), ...story }))
+    )
   }
 
   /** The error of a dial whose time is over. An attempt that it stopped was running; else it was waiting for a name. */

@@ -127,39 +127,90 @@ export class RaceTimeout extends Data.TaggedError("RaceTimeout") {}
  * with `RaceFailed` when every candidate failed and no plan can follow, with `RaceTimeout` at the `timeout`. A defect
  * in an attempt ends the race as that defect.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { HappyEyeballs } from "effect-dial"
+ * import * as assert from "node:assert"
+ *
+ * const winner = await HappyEyeballs.race({
+ *   candidates: ["silent", "refusing", "good"],
+ *   attemptDelay: "10 millis",
+ *   attempt: (candidate) =>
+ *     candidate === "silent" ? Effect.never : candidate === "refusing" ? Effect.fail("refused") : Effect.succeed(candidate)
+ * }).pipe(Effect.scoped, Effect.runPromise)
+ *
+ * assert.strictEqual(winner, "good")
+ * ```
+ *
  * @since 0.1.0
  * @category racing
  */
 export const race = <C, A, E, R, R2 = never>(
   options: RaceOptions<C, A, E, R, R2>
-): Effect.Effect<A, RaceFailed<C, E> | RaceTimeout, R | R2 | Scope.Scope> =>
-  Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(Effect.scope, (home) => {
-      const coordinator = new Coordinator(options, home)
-      const [only] = options.candidates
-      if (only !== undefined && options.candidates.length === 1 && !options.later && options.timeout === undefined) {
-        return coordinator.alone(only, restore)
-      }
-      const course = coordinator.run({
-        plan: options.candidates,
-        final: options.later === undefined,
-        started: [],
-        running: 0,
-        due: true,
-        failures: []
-      })
-      return Effect.zipRight(
-        coordinator.listen,
-        Effect.matchCauseEffect(restore(course), {
-          onFailure: (cause) => Effect.zipRight(coordinator.dismiss(undefined), Effect.failCause(cause)),
-          onSuccess: ({ runner, value }) => Effect.zipRight(coordinator.dismiss(runner), coordinator.handOut(value))
-        })
-      )
+): Effect.Effect<A, RaceFailed<C, E> | RaceTimeout, R | R2 | Scope.Scope> => {
+  const { candidates, later, timeout } = options
+  const [only] = candidates
+  return Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(Effect.scope, (home) =>
+      only !== undefined && candidates.length === 1 && later === undefined && timeout === undefined
+        ? alone(options, home, only, restore)
+        : contest(options, home, restore))
+  )
+}
+
+type Restore = <B, E, R>(effect: Effect.Effect<B, E, R>) => Effect.Effect<B, E, R>
+
+/**
+ * A race of one that nobody joins and nothing ends is its attempt, in the caller's own fiber: a dial of a literal
+ * address, for which the fiber, the mailbox and the timer would be half of the work.
+ */
+const alone = <C, A, E, R, R2>(
+  options: RaceOptions<C, A, E, R, R2>,
+  home: Scope.Scope,
+  candidate: C,
+  restore: Restore
+): Effect.Effect<A, RaceFailed<C, E>, R> =>
+  Effect.flatMap(enlist(options, home, candidate, 0), (runner) =>
+    Effect.matchCauseEffect(restore(options.attempt(candidate, runner.scope)), {
+      onFailure: (cause) => {
+        runner.exit = Exit.failCause(cause)
+        const failure = Cause.failureOption(cause)
+        return Effect.zipRight(
+          settle(options, runner, "lost"),
+          Option.isSome(failure)
+            ? Effect.fail(new RaceFailed<C, E>({ failures: [{ candidate, error: failure.value }] }))
+            : Effect.failCause(cause as Cause.Cause<never>)
+        )
+      },
+      onSuccess: (value) => Effect.zipRight(settle(options, runner, "won"), handOut(options, value))
+    }))
+
+const contest = <C, A, E, R, R2>(
+  options: RaceOptions<C, A, E, R, R2>,
+  home: Scope.Scope,
+  restore: Restore
+): Effect.Effect<A, RaceFailed<C, E> | RaceTimeout, R | R2> => {
+  const coordinator = new Coordinator(options, home)
+  const course = coordinator.run({
+    plan: options.candidates,
+    final: options.later === undefined,
+    started: [],
+    running: 0,
+    due: true,
+    failures: []
+  })
+  return Effect.zipRight(
+    coordinator.listen,
+    Effect.matchCauseEffect(restore(course), {
+      onFailure: (cause) => Effect.zipRight(coordinator.dismiss(undefined), Effect.failCause(cause)),
+      onSuccess: ({ runner, value }) => Effect.zipRight(coordinator.dismiss(runner), handOut(options, value))
     })
   )
+}
 
 // -----------------------------------------------------------------------------
-// the coordinator
+// one runner: enlisted, settled, handed out
 // -----------------------------------------------------------------------------
 
 /** An attempt that was started. */
@@ -172,6 +223,53 @@ interface Runner<C, A, E> {
   /** Whether that outcome was told. */
   told: boolean
 }
+
+const enlist = <C, A, E, R, R2>(
+  options: RaceOptions<C, A, E, R, R2>,
+  home: Scope.Scope,
+  candidate: C,
+  attempt: number
+): Effect.Effect<Runner<C, A, E>> =>
+  Effect.flatMap(Scope.fork(home, ExecutionStrategy.sequential), (scope) => {
+    const runner: Runner<C, A, E> = { candidate, attempt, scope, exit: undefined, told: false }
+    return Effect.as(tell(options, { _tag: "Started", attempt, candidate }), runner)
+  })
+
+/** Tell an attempt's outcome, once; what it holds is closed first unless it won. */
+const settle = <C, A, E, R, R2>(
+  options: RaceOptions<C, A, E, R, R2>,
+  runner: Runner<C, A, E>,
+  place: "won" | "lost"
+): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const { attempt, candidate, exit, scope, told } = runner
+    runner.told = true
+    if (place === "won") return tell(options, { _tag: "Connected", attempt, candidate })
+    const close = Scope.close(scope, exit ?? Exit.void)
+    if (told) return close
+    const failure = exit === undefined || Exit.isSuccess(exit) ? Option.none() : Cause.failureOption(exit.cause)
+    return Effect.zipRight(
+      close,
+      tell(
+        options,
+        Option.isSome(failure)
+          ? { _tag: "Failed", attempt, candidate, error: failure.value }
+          : { _tag: "Stopped", attempt, candidate }
+      )
+    )
+  })
+
+const handOut = <C, A, E, R, R2>({ onSuccess }: RaceOptions<C, A, E, R, R2>, value: A): Effect.Effect<A> =>
+  onSuccess === undefined ? Effect.succeed(value) : Effect.as(onSuccess(value), value)
+
+const tell = <C, A, E, R, R2>(
+  { onEvent }: RaceOptions<C, A, E, R, R2>,
+  event: RaceEvent<C, E>
+): Effect.Effect<void> => onEvent === undefined ? Effect.void : onEvent(event)
+
+// -----------------------------------------------------------------------------
+// the coordinator of many
+// -----------------------------------------------------------------------------
 
 type Message<C, A, E> =
   | { readonly _tag: "Settled"; readonly runner: Runner<C, A, E>; readonly exit: Exit.Exit<A, E> }
@@ -236,61 +334,24 @@ class Coordinator<C, A, E, R, R2> {
       case "Settled": {
         const { exit, runner } = message
         if (Exit.isSuccess(exit)) {
-          return Effect.as(Effect.uninterruptible(this.settle(runner, "won")), { runner, value: exit.value })
+          return Effect.as(Effect.uninterruptible(settle(this.options, runner, "won")), { runner, value: exit.value })
         }
         const failure = Cause.failureOption(exit.cause)
         if (Option.isNone(failure)) return Effect.failCause(exit.cause as Cause.Cause<never>)
         const failures = [...state.failures, { candidate: runner.candidate, error: failure.value }]
         return Effect.zipRight(
-          Effect.uninterruptible(this.settle(runner, "lost")),
+          Effect.uninterruptible(settle(this.options, runner, "lost")),
           this.run({ ...state, running: state.running - 1, due: true, failures })
         )
       }
     }
   }
 
-  /**
-   * A race of one that nobody joins and nothing ends is its attempt, in the caller's own fiber: a dial of a literal
-   * address, for which the fiber, the mailbox and the timer would be half of the work.
-   */
-  alone(
-    candidate: C,
-    restore: <B, E2, R3>(effect: Effect.Effect<B, E2, R3>) => Effect.Effect<B, E2, R3>
-  ): Effect.Effect<A, RaceFailed<C, E>, R> {
-    return Effect.flatMap(this.enlist(candidate, 0), (runner) =>
-      Effect.matchCauseEffect(restore(this.options.attempt(candidate, runner.scope)), {
-        onFailure: (cause) => {
-          runner.exit = Exit.failCause(cause)
-          const failure = Cause.failureOption(cause)
-          return Effect.zipRight(
-            this.settle(runner, "lost"),
-            Option.isSome(failure)
-              ? Effect.fail(new RaceFailed<C, E>({ failures: [{ candidate, error: failure.value }] }))
-              : Effect.failCause(cause as Cause.Cause<never>)
-          )
-        },
-        onSuccess: (value) => Effect.zipRight(this.settle(runner, "won"), this.handOut(value))
-      }))
-  }
-
-  handOut(value: A): Effect.Effect<A> {
-    return this.options.onSuccess === undefined
-      ? Effect.succeed(value)
-      : Effect.as(this.options.onSuccess(value), value)
-  }
-
-  private enlist(candidate: C, attempt: number): Effect.Effect<Runner<C, A, E>> {
-    return Effect.flatMap(Scope.fork(this.home, ExecutionStrategy.sequential), (scope) => {
-      const runner: Runner<C, A, E> = { candidate, attempt, scope, exit: undefined, told: false }
-      this.runners.push(runner)
-      return Effect.as(this.tell("Started", runner), runner)
-    })
-  }
-
   private start(state: State<C, E>, candidate: C): Effect.Effect<State<C, E>, never, R> {
     const started = [...state.started, candidate]
-    const fork = Effect.flatMap(this.enlist(candidate, state.started.length), (runner) =>
-      this.work(
+    const fork = Effect.flatMap(enlist(this.options, this.home, candidate, state.started.length), (runner) => {
+      this.runners.push(runner)
+      return this.work(
         // Closed here and not by the coordinator, so that one slow cleanup does not wait for another.
         Effect.onExit(
           this.options.attempt(candidate, runner.scope),
@@ -300,7 +361,8 @@ class Coordinator<C, A, E, R, R2> {
           runner.exit = exit
           this.mailbox.post({ _tag: "Settled", runner, exit })
         }
-      ))
+      )
+    })
     // Nobody waits for the delay when nobody can follow.
     const delay = state.final && next({ plan: state.plan, started }) === undefined
       ? Effect.void
@@ -349,32 +411,10 @@ class Coordinator<C, A, E, R, R2> {
       endAll(this.workers),
       Effect.forEach(
         this.runners,
-        (runner) => runner === winner || (runner.told && winner !== undefined) ? Effect.void : this.settle(runner, "lost"),
+        (runner) =>
+          runner === winner || (runner.told && winner !== undefined) ? Effect.void : settle(this.options, runner, "lost"),
         { discard: true }
       )
     )
-  }
-
-  /** Tell an attempt's outcome, once; what it holds is closed first unless it won. */
-  private settle(runner: Runner<C, A, E>, place: "won" | "lost"): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const { exit, scope, told } = runner
-      runner.told = true
-      if (place === "won") return this.tell("Connected", runner)
-      const close = Scope.close(scope, exit ?? Exit.void)
-      if (told) return close
-      const failure = exit === undefined || Exit.isSuccess(exit) ? Option.none() : Cause.failureOption(exit.cause)
-      return Effect.zipRight(
-        close,
-        Option.isSome(failure) ? this.tell("Failed", runner, failure.value) : this.tell("Stopped", runner)
-      )
-    })
-  }
-
-  private tell(_tag: "Started" | "Stopped" | "Connected", runner: Runner<C, A, E>): Effect.Effect<void>
-  private tell(_tag: "Failed", runner: Runner<C, A, E>, error: E): Effect.Effect<void>
-  private tell(_tag: "Started" | "Stopped" | "Connected" | "Failed", runner: Runner<C, A, E>, error?: E) {
-    const { attempt, candidate } = runner
-    return this.options.onEvent?.({ _tag, attempt, candidate, error } as RaceEvent<C, E>) ?? Effect.void
   }
 }

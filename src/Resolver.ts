@@ -12,11 +12,12 @@
  */
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as Address from "./Address.js"
 import { ResolveError } from "./DialError.js"
-import type { DomainName } from "./Endpoint.js"
+import { type DomainName, domainName } from "./Endpoint.js"
 
 /**
  * The family of an IP address.
@@ -51,6 +52,20 @@ export type Answer =
  * `resolve(name)` starts the lookups when it is run, emits each family's answer as it arrives and ends after the last.
  * It fails only when nothing at all can be said of the name; interrupting it gives the lookups up at once.
  *
+ * @example
+ * ```ts
+ * import { Layer, Stream } from "effect"
+ * import { Address, Resolver } from "effect-dial"
+ *
+ * // Every name is this machine.
+ * const here: ReadonlyArray<Resolver.Answer> = [
+ *   { _tag: "Addresses", family: "inet6", addresses: [Address.unsafeParse("::1")] },
+ *   { _tag: "Addresses", family: "inet", addresses: [Address.unsafeParse("127.0.0.1")] }
+ * ]
+ *
+ * export const everywhere = Layer.succeed(Resolver.Resolver, { resolve: () => Stream.fromIterable(here) })
+ * ```
+ *
  * @since 0.1.0
  * @category port
  */
@@ -64,8 +79,7 @@ export class Resolver extends Context.Tag("effect-dial/Resolver")<Resolver, {
  * Keys are compared as domain names are, without regard to case or a trailing dot. Both families answer at once, IPv6
  * first; a name or family it does not hold is `NotFound`. The addresses are given as `Address.parse` reads them.
  *
- * **Example**
- *
+ * @example
  * ```ts
  * import { Address, Resolver } from "effect-dial"
  *
@@ -83,7 +97,7 @@ export const layerStatic = (
   const table = new Map(Object.entries(names).map(([name, addresses]) => [key(name), addresses]))
   return Layer.succeed(Resolver, {
     resolve: (name) => {
-      const known = table.get(key(name.ascii)) ?? []
+      const known = table.get(name.ascii) ?? []
       return Stream.fromIterable(families.map((family): Answer => {
         const addresses = known.filter((address) => address.family === family)
         return addresses.length > 0
@@ -110,4 +124,5 @@ export const families: ReadonlyArray<IpFamily> = ["inet6", "inet"]
  */
 export const noAddresses = (family: IpFamily, error: ResolveError): Answer => ({ _tag: "NoAddresses", family, error })
 
-const key = (name: string): string => name.toLowerCase().replace(/\.$/, "")
+const key = (name: string): string =>
+  Either.match(domainName(name), { onLeft: () => name.toLowerCase(), onRight: ({ ascii }) => ascii })

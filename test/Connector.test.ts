@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Either, Exit, Fiber, Layer, Queue, Scope, Stream, TestClock } from "effect"
 import * as Connector from "../src/Connector.js"
-import { AllAttemptsFailed, ConnectStopped, InvalidEndpoint } from "../src/DialError.js"
 import * as Dialer from "../src/Dialer.js"
+import { AllAttemptsFailed, ConnectStopped, InvalidEndpoint } from "../src/DialError.js"
 import * as Endpoint from "../src/Endpoint.js"
 import * as Resolver from "../src/Resolver.js"
 import * as FakeTransport from "./support/FakeTransport.js"
@@ -338,6 +338,21 @@ describe("a lost connection", () => {
       expect([...yield* told.takeAll]).toEqual(["connector: Connected", "owner: Reset", "connector: Disconnected"])
       expect(yield* connector.state).toMatchObject({ because: { _tag: "ConnectionLost", reason: "Reset" } })
       expect(transport.open()).toBe(0)
+    }))
+
+  it.effect("finds the connector still Connected when its owner is told, by the loss or by a read", () =>
+    Effect.gen(function*() {
+      for (const told of ["lost", "read"] as const) {
+        const { connection, connector, transport } = yield* connected()
+        const owner = yield* Effect.fork(
+          Effect.zipRight(Effect.exit<unknown, unknown, never>(connection[told]), connector.state)
+        )
+        yield* TestClock.adjust("1 second")
+        yield* transport.sockets[0]?.lose("Reset") ?? Effect.void
+        expect((yield* Fiber.join(owner))._tag).toBe("Connected")
+        yield* TestClock.adjust("1 second")
+        expect((yield* connector.state)._tag).toBe("Disconnected")
+      }
     }))
 
   it.effect("can be replaced from inside the notification that tells of it", () =>

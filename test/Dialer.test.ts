@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Duration, Effect, Exit, Fiber, Layer, Scope, Stream, TestClock } from "effect"
+import { Cause, Duration, Effect, Exit, Fiber, Layer, Scope, Stream, Supervisor, TestClock } from "effect"
+import * as Dialer from "../src/Dialer.js"
 import { AllAttemptsFailed, DialTimeout, InvalidEndpoint, ResolveError } from "../src/DialError.js"
 import * as DialEvent from "../src/DialEvent.js"
-import * as Dialer from "../src/Dialer.js"
 import * as Endpoint from "../src/Endpoint.js"
 import * as Resolver from "../src/Resolver.js"
 import { at, ip } from "./support/addresses.js"
@@ -27,7 +27,9 @@ type Script = ReadonlyArray<readonly [at: number, answer: Resolver.Answer | Reso
 const answering = (script: Script): Layer.Layer<Resolver.Resolver> =>
   Layer.succeed(Resolver.Resolver, {
     resolve: () =>
-      Stream.fromIterable(script.map(([at], index) => [at - (script[index - 1]?.[0] ?? 0), script[index]?.[1]] as const))
+      Stream.fromIterable(
+        script.map(([at], index) => [at - (script[index - 1]?.[0] ?? 0), script[index]?.[1]] as const)
+      )
         .pipe(Stream.mapEffect(([wait, answer]) =>
           Effect.zipRight(
             Effect.sleep(wait),
@@ -76,7 +78,9 @@ const run = (input: Case) =>
     yield* TestClock.adjust("1 hour")
     const [exit, endedAt] = yield* Fiber.join(fiber)
     const winner = Exit.isSuccess(exit) ? [String(exit.value.remoteAddress)] : []
-    expect(transport.sockets.filter(({ isOpen }) => isOpen).map(({ remoteAddress }) => String(remoteAddress))).toEqual(winner)
+    expect(transport.sockets.filter(({ isOpen }) => isOpen).map(({ remoteAddress }) => String(remoteAddress))).toEqual(
+      winner
+    )
     for (const event of events) {
       if (event._tag !== "AttemptStarted") continue
       const told = events.filter((other) => "attempt" in other && other.attempt === event.attempt)
@@ -390,15 +394,57 @@ describe("the deadline", () => {
       expect(endedAt).toBe(50 * 60 * 1000)
     }))
 
-  it.effect("that passes in the instant of the connect leaves nothing open when the dial failed", () =>
+  for (
+    const [which, addresses] of [
+      ["one address", ["192.0.2.1:80"]],
+      ["several addresses", ["192.0.2.1:80", "192.0.2.2:80"]]
+    ] as const
+  ) {
+    it.effect(`that passes in the instant of the connect, with ${which}, leaves nothing open when the dial failed`, () =>
+      Effect.gen(function*() {
+        const { endedAt, events, exit } = yield* run({
+          table: { "192.0.2.1:80": connected(1000), "192.0.2.2:80": connected(750) },
+          options: { timeout: "1 second", addresses: addresses.map(at) }
+        })
+        expect(endedAt).toBe(1000)
+        expect(events.at(-1)?._tag).toBe(Exit.isSuccess(exit) ? "Connected" : "DialFailed")
+        if (Exit.isFailure(exit)) {
+          expect(Cause.failureOption(exit.cause)).toMatchObject({ value: { _tag: "DialTimeout", phase: "connecting" } })
+        }
+      }))
+  }
+
+  it.effect("is told as the deadline and not as the attempt's limit when one address has all of it", () =>
     Effect.gen(function*() {
-      const { endedAt, exit } = yield* run({
+      for (const attemptTimeout of [undefined, "1 second", "2 seconds"] as const) {
+        const { error, events } = yield* failed({
+          to: "192.0.2.1:80",
+          table: { "192.0.2.1:80": never },
+          options: { timeout: "1 second", attemptTimeout }
+        })
+        expect(error).toMatchObject({
+          _tag: "DialTimeout",
+          phase: "connecting",
+          timeoutMillis: 1000,
+          attempts: [{ outcome: "Stopped", startedAt: 0, endedAt: 1000 }]
+        })
+        expect(events.map(({ _tag, at }) => [_tag, at])).toEqual([
+          ["AttemptStarted", 0],
+          ["AttemptStopped", 1000],
+          ["DialFailed", 1000]
+        ])
+      }
+    }))
+
+  it.effect("gives way to a shorter limit of the attempt, even with one address", () =>
+    Effect.gen(function*() {
+      const { endedAt, error } = yield* failed({
         to: "192.0.2.1:80",
-        table: { "192.0.2.1:80": connected(1000) },
-        options: { timeout: "1 second" }
+        table: { "192.0.2.1:80": never },
+        options: { timeout: "1 second", attemptTimeout: "300 millis" }
       })
-      expect(endedAt).toBe(1000)
-      expect(Exit.isSuccess(exit) || Cause.isFailType(exit.cause)).toBe(true)
+      expect(endedAt).toBe(300)
+      expect(error).toMatchObject({ _tag: "AllAttemptsFailed", attempts: [{ error: { reason: "AttemptTimeout" } }] })
     }))
 })
 
@@ -441,7 +487,12 @@ describe("what the transport is asked for", () => {
     Effect.gen(function*() {
       const { transport } = yield* run(both)
       expect(transport.sockets.map(({ request }) => request)).toEqual([
-        { socketType: "stream", address: at("[2001:db8::1]:5432"), localAddress: undefined, options: { noDelay: true } },
+        {
+          socketType: "stream",
+          address: at("[2001:db8::1]:5432"),
+          localAddress: undefined,
+          options: { noDelay: true }
+        },
         { socketType: "stream", address: at("192.0.2.1:5432"), localAddress: undefined, options: { noDelay: true } }
       ])
     }))
@@ -522,35 +573,53 @@ describe("interrupting a dial", () => {
       expect(given).toBe(1)
     }))
 
-  it.effect("at any step leaves nothing open that was not announced as Connected, and every attempt with one outcome", () =>
-    Effect.gen(function*() {
-      const steps = yield* interruptAtEveryStep(() => {
-        const { events, program, transport } = dialOf({
-          answers: [[5, found("192.0.2.1", "192.0.2.2")], [6, none("inet6", "NotFound")]],
-          table: { "192.0.2.1:5432": refused(10), "192.0.2.2:5432": connected(10) },
-          options: { attemptTimeout: "1 second" }
-        })
-        const scope = Effect.runSync(Scope.make())
-        return {
-          program: Scope.extend(program, scope),
-          after: (exit, step) =>
-            Effect.gen(function*() {
-              const context = `step ${step}: ${events.map(({ _tag }) => _tag)}`
-              const announced = events.some(({ _tag }) => _tag === "Connected")
-              if (Exit.isSuccess(exit)) expect(announced, context).toBe(true)
-              if (!announced) expect(transport.open(), context).toBe(0)
-              for (const event of events) {
-                if (event._tag !== "AttemptStarted") continue
-                const told = events.filter((other) => "attempt" in other && other.attempt === event.attempt)
-                expect(told.length, context).toBe(2)
-              }
-              yield* Scope.close(scope, exit)
-              expect(transport.open(), context).toBe(0)
-            })
-        }
-      })
-      expect(steps).toBeGreaterThan(500)
-    }), 60_000)
+  const interrupted: ReadonlyArray<readonly [string, Case]> = [
+    ["of a name", {
+      answers: [[5, found("192.0.2.1", "192.0.2.2")], [6, none("inet6", "NotFound")]],
+      table: { "192.0.2.1:5432": refused(10), "192.0.2.2:5432": connected(10) },
+      options: { attemptTimeout: "1 second" }
+    }],
+    ["of a literal", { to: "192.0.2.1:80", table: { "192.0.2.1:80": connected(10) } }],
+    ["of a literal that is refused", { to: "192.0.2.1:80", table: { "192.0.2.1:80": refused(10) } }],
+    ["of a literal at its deadline", { to: "192.0.2.1:80", table: { "192.0.2.1:80": never } }],
+    ["of several addresses at its deadline", {
+      table: { "192.0.2.1:80": never, "[2001:db8::1]:80": never },
+      options: { addresses: ["192.0.2.1:80", "[2001:db8::1]:80"].map(at), timeout: "400 millis" }
+    }]
+  ]
+  for (const [which, input] of interrupted) {
+    it.effect(
+      `${which}, at any step, leaves no socket that was not told to be Connected, no fiber, no untold attempt`,
+      () =>
+        Effect.gen(function*() {
+          const steps = yield* interruptAtEveryStep(() => {
+            const { events, program, transport } = dialOf(input)
+            const scope = Effect.runSync(Scope.make())
+            const supervisor = Effect.runSync(Supervisor.track)
+            return {
+              program: Effect.supervised(Scope.extend(program, scope), supervisor),
+              after: (exit, step) =>
+                Effect.gen(function*() {
+                  const context = `step ${step}: ${events.map(({ _tag }) => _tag)}`
+                  const told = events.some(({ _tag }) => _tag === "Connected")
+                  if (Exit.isSuccess(exit)) expect(told, context).toBe(true)
+                  if (!told) expect(transport.open(), context).toBe(0)
+                  expect([...yield* supervisor.value].length, context).toBe(0)
+                  for (const event of events) {
+                    if (event._tag !== "AttemptStarted") continue
+                    const same = events.filter((other) => "attempt" in other && other.attempt === event.attempt)
+                    expect(same.length, context).toBe(2)
+                  }
+                  yield* Scope.close(scope, exit)
+                  expect(transport.open(), context).toBe(0)
+                })
+            }
+          })
+          expect(steps).toBeGreaterThan(50)
+        }),
+      60_000
+    )
+  }
 })
 
 describe("resolveAddress", () => {
@@ -583,7 +652,9 @@ describe("resolveAddress", () => {
 
   it.effect("fails with the reason that says most", () =>
     Effect.gen(function*() {
-      const error = yield* Effect.flip(resolve(endpoint, [[0, none("inet6", "NotFound")], [9, none("inet", "Timeout")]]))
+      const error = yield* Effect.flip(
+        resolve(endpoint, [[0, none("inet6", "NotFound")], [9, none("inet", "Timeout")]])
+      )
       expect(error).toMatchObject({ _tag: "ResolveError", host, reason: "Timeout" })
       const silent = yield* Effect.flip(resolve(endpoint, []))
       expect(silent).toMatchObject({ _tag: "ResolveError", host, reason: "NotFound" })

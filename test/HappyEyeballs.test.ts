@@ -300,7 +300,10 @@ describe("the end of a race", () => {
         candidates: [candidate(1), candidate(2), candidate(1)],
         later: Stream.make([candidate(2), candidate(1), candidate(3)]),
         attempt: ({ n }) =>
-          Effect.sync(() => tried.push(n)).pipe(Effect.zipRight(Effect.sleep("10 millis")), Effect.zipRight(Effect.fail(n)))
+          Effect.sync(() => tried.push(n)).pipe(
+            Effect.zipRight(Effect.sleep("10 millis")),
+            Effect.zipRight(Effect.fail(n))
+          )
       }).pipe(Effect.scoped, Effect.flip, Effect.fork)
       yield* TestClock.adjust("1 second")
       const error = yield* Fiber.join(fiber)
@@ -448,33 +451,37 @@ describe("an interruption", () => {
       yield* Scope.close(scope, Exit.void)
     }))
 
-  it.effect("at any step leaves no attempt open, no fiber, and no attempt without its one outcome", () =>
-    Effect.gen(function*() {
-      const steps = yield* interruptAtEveryStep(() => {
-        const { program, seen } = raceOf(
-          { a: refusedAfter(10), b: { outcome: "never", cleanup: 5 }, c: connectedAfter(10), d: connectedAfter(0) },
-          { plan: ["a"], later: [[5, ["a", "b", "c", "d"]]], timeout: "5 seconds" }
-        )
-        const supervisor = Effect.runSync(Supervisor.track)
-        const scope = Effect.runSync(Scope.make())
-        return {
-          program: Effect.supervised(Scope.extend(program, scope), supervisor),
-          after: (exit, step) =>
-            Effect.gen(function*() {
-              const context = `step ${step}`
-              expect([...yield* supervisor.value].length, context).toBe(0)
-              expectOneOutcomeEach(seen, context)
-              const connected = seen.events.filter(([tag]) => tag === "Connected").map(([, candidate]) => candidate)
-              if (Exit.isSuccess(exit)) expect([...seen.open], context).toEqual(["c"])
-              // A race that was over when the interruption came may have handed its winner to the scope.
-              else expect(connected, context).toEqual(expect.arrayContaining([...seen.open]))
-              yield* Scope.close(scope, exit)
-              expect(seen.open.size, context).toBe(0)
-            })
-        }
-      })
-      expect(steps).toBeGreaterThan(300)
-    }), 60_000)
+  it.effect(
+    "at any step leaves no attempt open, no fiber, and no attempt without its one outcome",
+    () =>
+      Effect.gen(function*() {
+        const steps = yield* interruptAtEveryStep(() => {
+          const { program, seen } = raceOf(
+            { a: refusedAfter(10), b: { outcome: "never", cleanup: 5 }, c: connectedAfter(10), d: connectedAfter(0) },
+            { plan: ["a"], later: [[5, ["a", "b", "c", "d"]]], timeout: "5 seconds" }
+          )
+          const supervisor = Effect.runSync(Supervisor.track)
+          const scope = Effect.runSync(Scope.make())
+          return {
+            program: Effect.supervised(Scope.extend(program, scope), supervisor),
+            after: (exit, step) =>
+              Effect.gen(function*() {
+                const context = `step ${step}`
+                expect([...yield* supervisor.value].length, context).toBe(0)
+                expectOneOutcomeEach(seen, context)
+                const connected = seen.events.filter(([tag]) => tag === "Connected").map(([, candidate]) => candidate)
+                if (Exit.isSuccess(exit)) expect([...seen.open], context).toEqual(["c"])
+                // A race that was over when the interruption came may have handed its winner to the scope.
+                else expect(connected, context).toEqual(expect.arrayContaining([...seen.open]))
+                yield* Scope.close(scope, exit)
+                expect(seen.open.size, context).toBe(0)
+              })
+          }
+        })
+        expect(steps).toBeGreaterThan(300)
+      }),
+    60_000
+  )
 })
 
 describe("whatever the attempts do", () => {

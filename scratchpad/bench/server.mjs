@@ -5,7 +5,7 @@
 //   source  is sent a number of bytes as text, sends that many, ends
 //   sink    discards, and at the client's end sends how many bytes it got
 //
-// It ends when its parent does, and after ten minutes at the latest.
+// It ends when its parent does, and after twenty minutes at the latest.
 import { createServer } from "node:net"
 
 const lifetime = 20 * 60 * 1000

@@ -74,13 +74,13 @@ const build = (ipv6: boolean): Effect.Effect<ReadonlyArray<Scene>, Lab.LabError,
         name: "rough.lab",
         port: silentIpv6,
         addresses: [...ipv6 ? ["::1"] : [], silent, refusing, good],
-        shows: "Two are silent, one refuses, one is good; the losers are closed first."
+        shows: "Silent, refusing and good hosts. Losers are closed before the winner is given."
       },
       {
         name: "dead.lab",
         port: noIpv6,
         addresses: [...ipv6 ? ["::1"] : [], silent, refusing],
-        shows: "Two refuse, one is silent past its limit of 600 ms. The error tells of each.",
+        shows: "They refuse, or are silent past a limit of 600 ms. The error tells of each.",
         attemptTimeout: "600 millis"
       }
     ]

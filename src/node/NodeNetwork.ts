@@ -16,10 +16,28 @@ import * as NodeTransport from "./NodeTransport.js"
 /**
  * The network of this machine.
  *
+ * @example
+ * ```ts
+ * import { NodeRuntime } from "@effect/platform-node"
+ * import { Console, Effect } from "effect"
+ * import { DialError, Dialer } from "effect-dial"
+ * import { NodeNetwork } from "effect-dial/node"
+ *
+ * const program = Dialer.dial("unix:/nonexistent/bus.sock").pipe(
+ *   Effect.flatMap((connection) => connection.write("hello")),
+ *   Effect.catchTag("AllAttemptsFailed", (error) => Console.error(DialError.pretty(error))),
+ *   Effect.scoped
+ * )
+ *
+ * NodeRuntime.runMain(Effect.provide(program, NodeNetwork.layer))
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */
 export const layer: Layer.Layer<Dialer.Dialer | Resolver | Transport> = Layer.provideMerge(
-  Dialer.layer,
+  // Fresh: layers are memoised by reference, and a program that also builds Dialer.layer over another Resolver would
+  // share whichever of the two was built first.
+  Layer.fresh(Dialer.layer),
   Layer.merge(NodeResolver.layer, NodeTransport.layer)
 )

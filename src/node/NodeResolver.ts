@@ -23,6 +23,20 @@ import { type Answer, families, type IpFamily, noAddresses, Resolver } from "../
 /**
  * Names through the operating system's resolver.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Dialer, Endpoint } from "effect-dial"
+ * import { NodeResolver } from "effect-dial/node"
+ * import * as assert from "node:assert"
+ *
+ * const addresses = await Dialer.resolveAddress(Endpoint.unsafeParse("localhost:80")).pipe(
+ *   Effect.provide(NodeResolver.layer),
+ *   Effect.runPromise
+ * )
+ * assert.ok(addresses.length > 0)
+ * ```
+ *
  * @since 0.1.0
  * @category layers
  */
@@ -56,10 +70,12 @@ const answer = (
       new ResolveError({ host: String(name), family, reason: reasonOf(code), code, cause: error })
     )
   }
-  const addresses = (found ?? []).flatMap(({ address }) => Either.match(Address.parse(address), {
-    onLeft: () => [],
-    onRight: (ip) => [ip]
-  }))
+  const addresses = (found ?? []).flatMap(({ address }) =>
+    Either.match(Address.parse(address), {
+      onLeft: () => [],
+      onRight: (ip) => [ip]
+    })
+  )
   return addresses.length > 0
     ? { _tag: "Addresses", family, addresses }
     : noAddresses(family, new ResolveError({ host: String(name), family, reason: "NotFound" }))

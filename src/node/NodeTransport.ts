@@ -18,10 +18,10 @@
  *
  * @since 0.1.0
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Duration from "effect/Duration"
 import * as Net from "node:net"
 import * as Os from "node:os"
 import * as Address from "../Address.js"
@@ -30,6 +30,16 @@ import { type CloseMode, type OpenRequest, type SocketHandle, Transport } from "
 
 /**
  * Twisted: `twisted.internet.tcp.BaseClient`, the POSIX subclass. TCP and UNIX stream sockets of this process.
+ *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { Dialer, Resolver } from "effect-dial"
+ * import { NodeTransport } from "effect-dial/node"
+ *
+ * // Real sockets, to literal addresses and UNIX paths only: no name is known.
+ * export const network = Layer.provide(Dialer.layer, Layer.merge(Resolver.layerStatic({}), NodeTransport.layer))
+ * ```
  *
  * @since 0.1.0
  * @category layers
@@ -41,11 +51,7 @@ export const layer: Layer.Layer<Transport> = Layer.succeed(Transport, {
 const open = (request: OpenRequest): Effect.Effect<SocketHandle, AttemptError> => {
   const refused = refusal(request)
   return refused === undefined
-    ? Effect.succeed(new NodeSocketHandle({
-      ...request,
-      address: zoned(request.address),
-      localAddress: request.localAddress && zoned(request.localAddress)
-    }))
+    ? Effect.succeed(new NodeSocketHandle(zonedRequest(request)))
     : Effect.fail(
       new AttemptError({
         operation: "socket",
@@ -86,6 +92,15 @@ const sunPath = (path: Address.UnixPath): string => path._tag === "Abstract" ? `
  * A zone has a number, the scope id, and a name, and only this machine knows which belong together. Both are needed:
  * the number is the address's, and the name is the only form libuv takes.
  */
+const zonedRequest = (request: OpenRequest): OpenRequest =>
+  request.address._tag === "Inet6"
+    ? {
+      ...request,
+      address: zoned(request.address),
+      localAddress: request.localAddress && zoned(request.localAddress)
+    }
+    : request
+
 const zoned = (address: Address.SocketAddress): Address.SocketAddress => {
   const normal = Address.normalise(address)
   if (normal._tag !== "Inet6" || normal.ip.zone === undefined) return normal
@@ -206,11 +221,13 @@ class NodeSocketHandle implements SocketHandle {
   }
 
   /** Taken by the reader's own step, not handed to it: an interruption in between leaves them for the next read. */
-  private readonly takeUnread = Effect.sync(() => {
-    const bytes = this.unread
-    this.unread = undefined
-    return Option.fromNullable(bytes)
-  })
+  private get takeUnread(): Effect.Effect<Option.Option<Uint8Array>> {
+    return Effect.sync(() => {
+      const bytes = this.unread
+      this.unread = undefined
+      return Option.fromNullable(bytes)
+    })
+  }
 
   write(bytes: Uint8Array): Effect.Effect<void, ConnectionLost> {
     return Effect.suspend(() => {

@@ -33,8 +33,10 @@ const forEachChunk = <E>(
   connection: Connection,
   f: (bytes: Uint8Array) => Effect.Effect<void, E>
 ): Effect.Effect<void, E | ConnectionLost> =>
-  Effect.flatMap(connection.read, (bytes) =>
-    Option.isNone(bytes) ? Effect.void : Effect.zipRight(f(bytes.value), forEachChunk(connection, f)))
+  Effect.flatMap(
+    connection.read,
+    (bytes) => Option.isNone(bytes) ? Effect.void : Effect.zipRight(f(bytes.value), forEachChunk(connection, f))
+  )
 
 /**
  * Send back whatever comes, until the peer ends.
@@ -42,7 +44,8 @@ const forEachChunk = <E>(
  * @since 0.1.0
  * @category behaviours
  */
-export const echo = (connection: Connection): Effect.Effect<void, ConnectionLost> => forEachChunk(connection, connection.write.bind(connection))
+export const echo = (connection: Connection): Effect.Effect<void, ConnectionLost> =>
+  forEachChunk(connection, connection.write.bind(connection))
 
 /**
  * Read and forget whatever comes, until the peer ends.
@@ -71,7 +74,7 @@ export const send = (...chunks: ReadonlyArray<Uint8Array | string>): Behaviour =
  * @since 0.1.0
  * @category behaviours
  */
-export const silent: Behaviour = (connection) => connection.lost
+export const silent = (connection: Connection): Effect.Effect<ConnectionLost> => connection.lost
 
 /**
  * Accept and close.
@@ -79,7 +82,7 @@ export const silent: Behaviour = (connection) => connection.lost
  * @since 0.1.0
  * @category behaviours
  */
-export const close: Behaviour = () => Effect.void
+export const close = (): Effect.Effect<void> => Effect.void
 
 /**
  * Accept and reset.
@@ -87,7 +90,7 @@ export const close: Behaviour = () => Effect.void
  * @since 0.1.0
  * @category behaviours
  */
-export const reset: Behaviour = (connection) => connection.abort
+export const reset = (connection: Connection): Effect.Effect<void> => connection.abort
 
 /**
  * Another behaviour, begun so much later.

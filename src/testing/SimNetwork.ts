@@ -28,9 +28,9 @@ import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import * as Address from "../Address.js"
 import * as Connection from "../Connection.js"
+import * as Dialer from "../Dialer.js"
 import { type AttemptError } from "../DialError.js"
 import * as DialEvent from "../DialEvent.js"
-import * as Dialer from "../Dialer.js"
 import * as Endpoint from "../Endpoint.js"
 import { Resolver } from "../Resolver.js"
 import { SourceAddress } from "../SourceAddress.js"
@@ -186,8 +186,7 @@ export const layer = (topology: Topology = {}): Layer.Layer<Provided> =>
  *
  * The effect's Scope closes before that check. The topology's seed is also the seed of Effect's Random.
  *
- * **Example**
- *
+ * @example
  * ```ts
  * import { Effect } from "effect"
  * import { Dialer } from "effect-dial"
@@ -268,33 +267,37 @@ const open = (network: Network, host: Host, request: OpenRequest): Effect.Effect
 const otherClock = "this simulated network lives by another Clock: provide SimNetwork.layer inside the effect that runs"
 
 /** The spans around, and the fiber. */
-const whoOpens: Effect.Effect<string> = Effect.flatMap(Effect.option(Effect.currentSpan), (span) =>
-  Effect.fiberIdWith((id) => {
-    const names: Array<string> = []
-    for (let at = span; Option.isSome(at);) {
-      names.push(at.value.name)
-      at = Option.filter(at.value.parent, Predicate.isTagged("Span")) as typeof span
-    }
-    return Effect.succeed([`fiber #${id.id}`, ...names].join(", in "))
-  }))
+const whoOpens: Effect.Effect<string> = Effect.flatMap(
+  Effect.option(Effect.currentSpan),
+  (span) =>
+    Effect.fiberIdWith((id) => {
+      const names: Array<string> = []
+      for (let at = span; Option.isSome(at);) {
+        names.push(at.value.name)
+        at = Option.filter(at.value.parent, Predicate.isTagged("Span")) as typeof span
+      }
+      return Effect.succeed([`fiber #${id.id}`, ...names].join(", in "))
+    })
+)
 
 /** Run a behaviour over an accepted socket. */
-const serveWith = (runtime: Runtime.Runtime<never>) => (network: Network, behaviour: Behaviour, socket: SimSocket): void => {
-  const host = network.host(socket.host)
-  const connection = Connection.fromHandle(socket, socket.request.socketType)
-  const program = Effect.suspend(() => behaviour(connection)).pipe(
-    Effect.scoped,
-    Effect.provide(contextOf(network, host)),
-    Effect.onExit((exit) => {
-      if (Exit.isSuccess(exit)) return connection.close()
-      network.behaved(socket, exit.cause)
-      return connection.abort
-    })
-  )
-  const fiber = Runtime.runFork(runtime)(program, { immediate: false })
-  host.behaviours.add(fiber)
-  fiber.addObserver(() => host.behaviours.delete(fiber))
-}
+const serveWith =
+  (runtime: Runtime.Runtime<never>) => (network: Network, behaviour: Behaviour, socket: SimSocket): void => {
+    const host = network.host(socket.host)
+    const connection = Connection.fromHandle(socket, socket.request.socketType)
+    const program = Effect.suspend(() => behaviour(connection)).pipe(
+      Effect.scoped,
+      Effect.provide(contextOf(network, host)),
+      Effect.onExit((exit) => {
+        if (Exit.isSuccess(exit)) return connection.close()
+        network.behaved(socket, exit.cause)
+        return connection.abort
+      })
+    )
+    const fiber = Runtime.runFork(runtime)(program, { immediate: false })
+    host.behaviours.add(fiber)
+    fiber.addObserver(() => host.behaviours.delete(fiber))
+  }
 
 const shutDown = (network: Network): Effect.Effect<void> =>
   Effect.suspend(() => {

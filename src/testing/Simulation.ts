@@ -86,8 +86,7 @@ export class Stuck extends Data.TaggedError("Stuck")<{
  * Succeeds and fails as the effect does, and with `Stuck` when it cannot end; it is interrupted then, and its
  * finalizers run. Interrupting a run interrupts the effect.
  *
- * **Example**
- *
+ * @example
  * ```ts
  * import { Effect } from "effect"
  * import { Simulation } from "effect-dial/testing"
@@ -146,7 +145,11 @@ class VirtualClock implements Clock.Clock {
     return Effect.async((resume) => {
       const millis = Duration.toMillis(duration)
       if (!Number.isFinite(millis)) return
-      const sleeper: Sleeper = { time: this.now + Math.max(0, millis), order: this.order++, wake: () => resume(Effect.void) }
+      const sleeper: Sleeper = {
+        time: this.now + Math.max(0, millis),
+        order: this.order++,
+        wake: () => resume(Effect.void)
+      }
       this.sleepers.add(sleeper)
       return Effect.sync(() => {
         sleeper.wake = undefined
@@ -233,8 +236,12 @@ class World {
       Effect.suspend(() => {
         const busy = advance()
         if (exit !== undefined) return stuck !== undefined && Exit.isInterrupted(exit) ? Effect.fail(stuck) : exit
-        if (turns > 0) return Effect.zipRight(Effect.promise(() => Promise.resolve()), settle(busy ? patience : turns - 1))
-        if (stuck !== undefined) return Effect.failCause(Cause.die(stuck))
+        if (turns > 0) {
+          return Effect.zipRight(Effect.promise(() => Promise.resolve()), settle(busy ? patience : turns - 1))
+        }
+        if (stuck !== undefined) {
+          return Effect.failCause(Cause.die(stuck))
+        }
         giveUp()
         return settle(patience)
       })

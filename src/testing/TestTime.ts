@@ -20,8 +20,7 @@ import * as TestClock from "effect/TestClock"
  * Fails as the effect does. Interrupting it interrupts the effect. An effect that waits for something that cannot come
  * hangs, as it would without.
  *
- * **Example**
- *
+ * @example
  * ```ts
  * import { Effect, TestContext } from "effect"
  * import { TestTime } from "effect-dial/testing"
@@ -58,4 +57,6 @@ const advance: Effect.Effect<void> = TestClock.testClockWith((clock) =>
 )
 
 const next = (sleeps: Chunk.Chunk<number>): Option.Option<number> =>
-  Chunk.isEmpty(sleeps) ? Option.none() : Option.some(Chunk.reduce(sleeps, Infinity, (first, sleep) => Math.min(first, sleep)))
+  Chunk.isEmpty(sleeps)
+    ? Option.none()
+    : Option.some(Chunk.reduce(sleeps, Infinity, (first, sleep) => Math.min(first, sleep)))

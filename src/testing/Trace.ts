@@ -63,7 +63,13 @@ export type NetworkEvent =
     readonly connection: number
     readonly reason: string
   }
-  | { readonly _tag: "Lookup"; readonly at: number; readonly host: string; readonly lookup: number; readonly name: string }
+  | {
+    readonly _tag: "Lookup"
+    readonly at: number
+    readonly host: string
+    readonly lookup: number
+    readonly name: string
+  }
   | {
     readonly _tag: "Answer"
     readonly at: number
@@ -72,7 +78,13 @@ export type NetworkEvent =
     readonly family: string
     readonly answer: string
   }
-  | { readonly _tag: "Behaved"; readonly at: number; readonly host: string; readonly connection: number; readonly failure: string }
+  | {
+    readonly _tag: "Behaved"
+    readonly at: number
+    readonly host: string
+    readonly connection: number
+    readonly failure: string
+  }
   | { readonly _tag: "Steered"; readonly at: number; readonly what: string }
   | {
     readonly _tag: "Dial"

@@ -15,7 +15,7 @@ export interface Scenario {
   readonly outcome: "connected" | "never" | "throws" | AttemptReason
 }
 
-export type Operation =
+type Operation =
   | "open"
   | "connect"
   | "connected"
@@ -25,14 +25,14 @@ export type Operation =
   | "release"
 
 /** One thing asked of a socket, or for `connected`, told of it. `at` is virtual milliseconds. */
-export interface Step {
+interface Step {
   readonly at: number
   readonly address: string
   readonly operation: Operation
 }
 
 /** One socket's log and state. */
-export class FakeSocket implements SocketHandle {
+class FakeSocket implements SocketHandle {
   readonly operations: Array<Operation> = []
   readonly unsent = 0
   readonly localAddress: Address.SocketAddress
@@ -148,6 +148,7 @@ export const make = (table: { readonly [address: string]: Scenario }): FakeTrans
     sockets,
     log,
     open: () => sockets.filter((socket) => socket.isOpen).length,
-    starts: () => log.filter(({ operation }) => operation === "connect").map(({ address, at }) => [address, at] as const)
+    starts: () =>
+      log.filter(({ operation }) => operation === "connect").map(({ address, at }) => [address, at] as const)
   }
 }

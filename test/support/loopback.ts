@@ -13,7 +13,7 @@ import * as path from "node:path"
 import { Worker } from "node:worker_threads"
 import * as Address from "../../src/Address.js"
 
-export const patience: Duration.DurationInput = "5 seconds"
+const patience: Duration.DurationInput = "5 seconds"
 
 /** A wait that must be over soon, or the test fails by name. */
 export const within = <A, E, R>(waitingFor: string, self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -79,7 +79,7 @@ export const leavesNoSocket = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Ef
     return Effect.tap(self, until("every socket of the test to be closed", () => left().length === 0))
   })
 
-export interface TcpRow {
+interface TcpRow {
   readonly localPort: number
   readonly remotePort: number
   readonly state: string
@@ -241,7 +241,7 @@ export const text = (bytes: Uint8Array): string => new TextDecoder().decode(byte
 // listeners
 // -----------------------------------------------------------------------------
 
-export interface Listener {
+interface Listener {
   readonly address: Address.SocketAddress
   /** The next connection. */
   readonly accept: Effect.Effect<Peer>

@@ -50,7 +50,7 @@ class EagerClock implements Clock.Clock {
   sleep(duration: Duration.Duration): Effect.Effect<void> {
     return Duration.toMillis(duration) <= 0 ? Effect.void : Effect.async((resume) => {
       const sleeper = { at: this.now + Duration.toMillis(duration), wake: () => resume(Effect.void) }
-      this.sleepers = [...this.sleepers, sleeper].sort((a, b) => a.at - b.at)
+      this.sleepers = [...this.sleepers, sleeper].toSorted((a, b) => a.at - b.at)
       return Effect.sync(() => {
         this.sleepers = this.sleepers.filter((other) => other !== sleeper)
       })
@@ -58,7 +58,7 @@ class EagerClock implements Clock.Clock {
   }
 
   /** Until nobody sleeps. */
-  get pass(): Effect.Effect<void> {
+  pass(): Effect.Effect<void> {
     // Fibers run in microtasks: all of them have come to rest when the next macrotask runs.
     return Effect.flatMap(Effect.promise(() => new Promise((resume) => setImmediate(resume))), () => {
       const [first, ...rest] = this.sleepers
@@ -66,7 +66,7 @@ class EagerClock implements Clock.Clock {
       this.now = first.at
       this.sleepers = rest
       first.wake()
-      return this.pass
+      return this.pass()
     })
   }
 }
@@ -88,7 +88,7 @@ export const interruptAtEveryStep = <A, E, R, R2>(
       const counter = new StepCounter(step)
       const fiber = yield* program.pipe(Effect.withClock(clock), Effect.withScheduler(counter), Effect.fork)
       counter.target = fiber
-      yield* clock.pass
+      yield* clock.pass()
       yield* after(yield* Fiber.await(fiber), step)
       return counter.reached
     })

@@ -1,6 +1,7 @@
-// Runs the scripts it is given one after another and writes a line of JSON to descriptor 3 for each: "" or what went
-// wrong. One process for all because starting Node and loading effect takes far longer than an example; one after
-// another because a script is over when the event loop has drained ("beforeExit"), and so an error has one owner.
+// Runs the scripts it is given one after another and writes two lines of JSON to descriptor 3 for each: null as it
+// starts, then "" or what went wrong. One process for all because starting Node and loading effect takes far longer than
+// an example; one after another because a script is over when the event loop has drained ("beforeExit"), and so an error
+// has one owner.
 import { writeSync } from "node:fs"
 import { pathToFileURL } from "node:url"
 
@@ -26,6 +27,7 @@ const start = () => {
   if (state.next === scripts.length) return
   const script = scripts[state.next]
   state.next += 1
+  report(null)
   state.failure = undefined
   state.settled = false
   process.exitCode = undefined

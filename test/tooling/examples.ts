@@ -1,6 +1,7 @@
 /**
- * Checks the examples of the documentation: every `ts` fence of a Markdown file or a doc comment is compiled against
- * the built package and then run. A fence opened with `ts no-run` is only compiled.
+ * Checks the examples of the documentation: every `ts` fence of a Markdown file or a doc comment, and every program of
+ * scratchpad/examples, is compiled against the built package and then run. A fence opened with `ts no-run` is only
+ * compiled.
  */
 import { spawn } from "node:child_process"
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -11,7 +12,7 @@ import ts from "typescript"
 export const root = fileURLToPath(new URL("../..", import.meta.url))
 
 export interface Example {
-  /** Where its fence opens, as `file:line`. */
+  /** Where its fence opens, as `file:line`; of a program, its file. */
   readonly at: string
   readonly file: string
   /** The code under as many empty lines as stand above it in its file, so a compiler's line is the file's line. */
@@ -47,20 +48,24 @@ const docComments = (lines: ReadonlyArray<string>): ReadonlyArray<string> => {
   return lines.map((line, index) => inside[index] ? line.replace(/^\s*(?:\/\*\*|\*\/|\* ?)/, "") : "")
 }
 
+const programs = "scratchpad/examples"
+
 /** The examples of one file, given relative to the root. */
 export const examplesOf = (file: string): ReadonlyArray<Example> => {
-  const lines = readFileSync(join(root, file), "utf8").split("\n")
+  const code = readFileSync(join(root, file), "utf8")
+  if (file.startsWith(programs)) return [{ at: file, file, code, run: true }]
+  const lines = code.split("\n")
   return fences(file, file.endsWith(".md") ? lines : docComments(lines))
 }
 
-/** Every file that may hold an example. */
-export const documented = (): ReadonlyArray<string> => [
-  "README.md",
-  ...readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
+const sourcesIn = (folder: string): ReadonlyArray<string> =>
+  readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
     .filter((file) => file.endsWith(".ts"))
-    .map((file) => `src/${file}`)
+    .map((file) => `${folder}/${file}`)
     .toSorted()
-]
+
+/** Every file that may hold an example. */
+export const documented = (): ReadonlyArray<string> => ["README.md", ...sourcesIn("src"), ...sourcesIn(programs)]
 
 /** What is wrong with each example that is wrong, by its `at`. */
 export type Problems = ReadonlyMap<string, string>
@@ -105,9 +110,12 @@ const runAll = async (scripts: ReadonlyArray<string>): Promise<ReadonlyArray<str
     child.on("error", reject)
     child.on("close", () => resolve([texts[2]!(), texts[1]!()]))
   })
-  const done = reports.split("\n").filter((line) => line !== "").map((line): string => JSON.parse(line))
+  const lines = reports.split("\n").filter((line) => line !== "").map((line): string | null => JSON.parse(line))
+  const done = lines.filter((line) => line !== null)
   if (done.length === scripts.length) return done
-  return [...done, `it ended the process\n${output}`, ...await runAll(scripts.slice(done.length + 1))]
+  // One that started and did not report took the process down; one that hung has reported, and the next has not started.
+  const settled = lines.at(-1) === null || lines.length === 0 ? [...done, `it ended the process\n${output}`] : done
+  return [...settled, ...await runAll(scripts.slice(settled.length))]
 }
 
 /** Compiles all examples in one program, then runs those that compile and are to run, half in each of two processes. */

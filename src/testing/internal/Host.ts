@@ -32,6 +32,7 @@ export class Host {
   readonly files = new Set<string>()
   /** How many sockets hold each local port: several may, towards different destinations. */
   private readonly ports = new Map<string, number>()
+  private readonly pairs = new Set<string>()
   private nextEphemeral = firstEphemeral
 
   constructor(
@@ -73,7 +74,7 @@ export class Host {
       this.listeners.get(`${socketType} * ${address.port}`)
   }
 
-  /** Whether a socket may bind here: no listener and no other socket has it. */
+  /** Whether nobody has it, no listener and no other socket. */
   isFree(socketType: Address.SocketType, address: Address.SocketAddress): boolean {
     return !this.ports.has(keyOf(socketType, address)) && this.listenerAt(socketType, address) === undefined
   }
@@ -88,11 +89,22 @@ export class Host {
     return undefined
   }
 
-  /** Take a local port; gives the way to give it back. */
-  bind(socketType: Address.SocketType, address: Address.SocketAddress): () => void {
+  /**
+   * Take a local port towards a destination; gives the way to give it back, `undefined` when a socket has the very same.
+   * As with SO_REUSEADDR, which Node sets: one port serves several destinations.
+   */
+  bind(
+    socketType: Address.SocketType,
+    address: Address.SocketAddress,
+    destination: Address.SocketAddress
+  ): (() => void) | undefined {
     const key = keyOf(socketType, address)
+    const pair = `${key} ${destination}`
+    if (this.pairs.has(pair)) return undefined
+    this.pairs.add(pair)
     this.ports.set(key, (this.ports.get(key) ?? 0) + 1)
     return () => {
+      this.pairs.delete(pair)
       const count = this.ports.get(key) ?? 0
       if (count <= 1) this.ports.delete(key)
       else this.ports.set(key, count - 1)
@@ -109,7 +121,9 @@ export const keyOf = (socketType: Address.SocketType, address: Address.SocketAdd
 
 /** Without the zone: an address is on one link of one machine here. */
 const ipText = (ip: Address.IpAddress): string =>
-  ip._tag === "Ipv4Address" || ip.zone === undefined ? String(ip) : String(new Address.Ipv6Address(ip.groups, undefined))
+  ip._tag === "Ipv4Address" || ip.zone === undefined
+    ? String(ip)
+    : String(new Address.Ipv6Address(ip.groups, undefined))
 
 const sameIp = (self: Address.IpAddress, that: Address.IpAddress): boolean => ipText(self) === ipText(that)
 

@@ -76,8 +76,7 @@ export class Names {
     prepared: Prepared
   ): Effect.Effect<Answer, ResolveError> {
     const { answer, delay, timeToLive } = prepared
-    const say = (text: string) =>
-      this.record({ _tag: "Answer", at: this.now(), host, lookup, family, answer: text })
+    const say = (text: string) => this.record({ _tag: "Answer", at: this.now(), host, lookup, family, answer: text })
     const give = Effect.suspend((): Effect.Effect<Answer, ResolveError> => {
       if (!isFault(answer)) {
         if (answer.length > 0) {

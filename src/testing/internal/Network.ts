@@ -5,8 +5,8 @@ import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
-import { PCGRandom } from "effect/Utils"
 import type * as Runtime from "effect/Runtime"
+import { PCGRandom } from "effect/Utils"
 import * as Address from "../../Address.js"
 import { ConnectionLost } from "../../DialError.js"
 import { type CloseMode, type OpenRequest } from "../../Transport.js"
@@ -91,7 +91,9 @@ export class Network implements Net {
       this.hosts.set(name, host)
       for (const address of host.addresses) {
         const text = String(address)
-        if (this.owners.has(text)) throw new Error(`${text} is given to two hosts: ${this.owners.get(text)?.name} and ${name}`)
+        if (this.owners.has(text)) {
+          throw new Error(`${text} is given to two hosts: ${this.owners.get(text)?.name} and ${name}`)
+        }
         this.owners.set(text, host)
       }
       for (const [where, behaviour] of Object.entries(listeners ?? {})) this.listen(host, where, behaviour, undefined)
@@ -110,7 +112,9 @@ export class Network implements Net {
 
   host(name: string): Host {
     const host = this.hosts.get(name)
-    if (host === undefined) throw new Error(`no host ${JSON.stringify(name)}; there are ${[...this.hosts.keys()].join(", ")}`)
+    if (host === undefined) {
+      throw new Error(`no host ${JSON.stringify(name)}; there are ${[...this.hosts.keys()].join(", ")}`)
+    }
     return host
   }
 
@@ -167,7 +171,10 @@ export class Network implements Net {
   listen(host: Host, where: string, behaviour: Behaviour.Behaviour, openedBy: string | undefined): Listener {
     const parsed = parseWhere(where)
     const address = parsed.address._tag !== "Unix" && parsed.address.port === 0
-      ? Address.socketAddress(parsed.address.ip, host.ephemeral(parsed.socketType, parsed.address.ip) ?? Address.Port(0))
+      ? Address.socketAddress(
+        parsed.address.ip,
+        host.ephemeral(parsed.socketType, parsed.address.ip) ?? Address.Port(0)
+      )
       : parsed.address
     const key = parsed.key(address)
     if (host.listeners.has(key) || (address._tag !== "Unix" && !host.isFree(parsed.socketType, address))) {
@@ -210,7 +217,9 @@ export class Network implements Net {
       if (!isStreamFault(fault)) return
       for (const host of this.hosts.values()) {
         for (const socket of host.sockets) {
-          if (socket.dialed && socket.state === "connected" && this.applies(entry, socket)) this.strike(entry, fault, socket)
+          if (socket.dialed && socket.state === "connected" && this.applies(entry, socket)) {
+            this.strike(entry, fault, socket)
+          }
         }
       }
     }
@@ -273,7 +282,9 @@ export class Network implements Net {
   /** Open a socket on a host; `undefined` when it has no descriptor left. */
   open(host: Host, request: OpenRequest, openedBy: string): SimSocket | undefined {
     const socket = new SimSocket(this, ++this.connections, host.name, request, true, this.agenda.now, openedBy)
-    if (host.sockets.size >= host.descriptors || this.connectFault(socket, isDescriptorFault) !== undefined) return undefined
+    if (host.sockets.size >= host.descriptors || this.connectFault(socket, isDescriptorFault) !== undefined) {
+      return undefined
+    }
     host.sockets.add(socket)
     this.record({
       _tag: "Opened",
@@ -323,7 +334,10 @@ export class Network implements Net {
     const here = this.host(socket.host)
     if (!here.up) return socket.failed("connect", "ENETDOWN")
     if (address._tag === "Unix") return this.connectUnix(socket, here, address)
-    if (address._tag === "Inet6" && Address.isLinkLocal(address.ip) && address.scopeId === 0 && address.ip.zone === undefined) {
+    if (
+      address._tag === "Inet6" && Address.isLinkLocal(address.ip) && address.scopeId === 0 &&
+      address.ip.zone === undefined
+    ) {
       return socket.failed("connect", "EINVAL")
     }
     const local = this.bind(socket, here, address)
@@ -371,14 +385,18 @@ export class Network implements Net {
       return undefined
     }
     const local = address._tag === "Inet6" && ip._tag === "Ipv6Address"
-      ? Address.normalise(Address.inet6(new Address.Ipv6Address(ip.groups, address.ip.zone), port, { scopeId: address.scopeId }))
+      ? Address.normalise(
+        Address.inet6(new Address.Ipv6Address(ip.groups, address.ip.zone), port, { scopeId: address.scopeId })
+      )
       : Address.socketAddress(ip, port)
-    if (wanted !== 0 && !here.isFree(socketType, local)) {
+    if (wanted !== 0 && here.listenerAt(socketType, local) !== undefined) {
       socket.failed("bind", "EADDRINUSE")
       return undefined
     }
-    socket.onClose = here.bind(socketType, local)
-    return local
+    socket.onClose = here.bind(socketType, local, address)
+    if (socket.onClose !== undefined) return local
+    socket.failed("connect", "EADDRNOTAVAIL")
+    return undefined
   }
 
   // ---------------------------------------------------------------------------
@@ -453,9 +471,13 @@ export class Network implements Net {
       bytes: 0,
       lane: forth,
       deliver: () => {
-        const listener = there.listenerAt("stream", socket.request.address)
         if (forth.broken) return
-        if (listener === undefined || !there.up) return reply.reset()
+        if (!there.up) {
+          forth.closeReceiver()
+          return
+        }
+        const listener = there.listenerAt("stream", socket.request.address)
+        if (listener === undefined) return reply.reset()
         this.accept(listener, there, socket, local, reply, forth, fault)
       }
     })
@@ -527,7 +549,8 @@ export class Network implements Net {
       if (socket.state !== "connecting") return
       const listener = here.listenerAt(socket.request.socketType, address)
       if (listener === undefined) {
-        const wasThere = address.path._tag === "Abstract" || here.files.has(`${socket.request.socketType} ${address.path}`)
+        const wasThere = address.path._tag === "Abstract" ||
+          here.files.has(`${socket.request.socketType} ${address.path}`)
         return socket.failed("connect", wasThere ? "ECONNREFUSED" : "ENOENT")
       }
       if (fault?._tag === "Refused") return socket.failed("connect", "ECONNREFUSED")

@@ -190,10 +190,12 @@ export class Pipe implements Channel, Lane {
 
   /** What this connection's own faults add to the way. */
   private delay(size: number): void {
+    let throttled = 0
     if (this.bytesPerMilli !== Infinity) {
       this.throttledUntil = Math.max(this.agenda.now, this.throttledUntil) + size / this.bytesPerMilli
+      throttled = this.throttledUntil + this.path.latency
     }
-    this.lastArrival = Math.max(this.lastArrival, this.throttledUntil, this.stalledUntil)
+    this.lastArrival = Math.max(this.lastArrival, this.stalledUntil, throttled)
   }
 
   // ---------------------------------------------------------------------------
@@ -239,7 +241,7 @@ export class Pipe implements Channel, Lane {
   }
 
   private arrived(bytes: Uint8Array): void {
-    if (this.dead || this.swallowing) return
+    if (this.dead) return
     if (this.path.isDown) {
       // The host went down meanwhile: sent again until it answers.
       this.path.send({ bytes: bytes.length, lane: this, deliver: () => this.arrived(bytes) })
@@ -262,7 +264,11 @@ export class Pipe implements Channel, Lane {
   private refuse(): void {
     const { sender } = this
     this.kill()
-    this.back.send({ bytes: 0, lane: { lastArrival: 0, stuck: () => {} }, deliver: () => sender?.wasReset("ECONNRESET") })
+    this.back.send({
+      bytes: 0,
+      lane: { lastArrival: 0, stuck: () => {} },
+      deliver: () => sender?.wasReset("ECONNRESET")
+    })
   }
 
   private acknowledge(size: number): void {

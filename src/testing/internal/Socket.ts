@@ -6,7 +6,14 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Address from "../../Address.js"
-import { AttemptError, type AttemptOperation, ConnectionLost, fromErrno, lostFromErrno, type LostReason } from "../../DialError.js"
+import {
+  AttemptError,
+  type AttemptOperation,
+  ConnectionLost,
+  fromErrno,
+  lostFromErrno,
+  type LostReason
+} from "../../DialError.js"
 import type { CloseMode, OpenRequest, SocketHandle } from "../../Transport.js"
 import type { Agenda } from "./Agenda.js"
 import type { Channel, ChannelEnd } from "./Channel.js"
@@ -226,7 +233,9 @@ export class SimSocket implements SocketHandle, ChannelEnd {
     if (incoming === undefined) return Effect.fail(this.lose("End"))
     const bytes = incoming.take()
     if (bytes !== undefined) return Effect.succeedSome(bytes)
-    if (this.pendingReset !== undefined) return Effect.fail(this.lose(lostFromErrno(this.pendingReset), this.pendingReset))
+    if (this.pendingReset !== undefined) {
+      return Effect.fail(this.lose(lostFromErrno(this.pendingReset), this.pendingReset))
+    }
     return incoming.ended ? Effect.succeedNone : undefined
   }
 
@@ -291,7 +300,9 @@ export class SimSocket implements SocketHandle, ChannelEnd {
     let unanswered = 0
     const probe = () => {
       const { incoming, outgoing, peer } = this
-      if (this.state !== "connected" || this.reason !== undefined || incoming === undefined || outgoing === undefined) return
+      if (this.state !== "connected" || this.reason !== undefined || incoming === undefined || outgoing === undefined) {
+        return
+      }
       if (incoming.delivered > seen) {
         seen = incoming.delivered
         unanswered = 0

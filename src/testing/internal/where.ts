@@ -22,7 +22,9 @@ export const mapped = (ip: Address.Ipv4Address): Address.Ipv6Address =>
 
 const any = Address.unsafeParse("::")
 
-const unwrap = <A>(result: { readonly _tag: "Right"; readonly right: A } | { readonly _tag: "Left"; readonly left: Error }): A => {
+const unwrap = <A>(
+  result: { readonly _tag: "Right"; readonly right: A } | { readonly _tag: "Left"; readonly left: Error }
+): A => {
   if (result._tag === "Left") throw result.left
   return result.right
 }
