@@ -132,7 +132,8 @@ export interface Connection extends Pipeable {
 
   /**
    * Twisted: `connectionLost(reason)`. Waits for the end of this connection and gives the one reason; the first cause
-   * wins. A peer that vanishes is noticed by a read or a write, or by keep-alive probes.
+   * wins. Nothing is read while nobody asks, and so nothing is noticed: the peer's end or reset is seen by the read or
+   * write that meets it, a peer that vanished by keep-alive probes and whoever reads then.
    */
   readonly lost: Effect.Effect<ConnectionLost>
 

@@ -1,6 +1,6 @@
 // What the benchmarks share of each contender: how it runs, and how it opens a connection to a port of the server.
 import { NodeSocket } from "@effect/platform-node"
-import { Deferred, Effect } from "effect"
+import { Deferred, Effect, Scope } from "effect"
 import { Dialer, Endpoint } from "effect-dial"
 import * as NodeNetwork from "effect-dial/node/NodeNetwork"
 import { connect } from "node:net"
@@ -21,6 +21,19 @@ export const openRaw = (port) =>
   })
 
 export const openDial = (port) => Dialer.dial(endpoint(port))
+
+/**
+ * The least an Effect program can do: `net.connect` in an `Effect.async`, destroyed by the Scope. No address, deadline,
+ * event or error of its own; what it costs over raw is what fibers and scopes cost.
+ */
+export const openBare = (port) =>
+  Effect.flatMap(Effect.scope, (scope) =>
+    Effect.async((resume) => {
+      const socket = connect(to(port))
+      socket.once("connect", () =>
+        resume(Effect.as(Scope.addFinalizer(scope, Effect.sync(() => socket.destroy())), socket)))
+      socket.on("error", (error) => resume(Effect.fail(error)))
+    }))
 
 /** A NodeSocket that is open, and stays so as long as the Scope. `onBytes` is told what arrives. */
 export const openNodeSocket = (port, onBytes) =>

@@ -241,7 +241,18 @@ const make = (topology: Topology): Effect.Effect<Context.Context<SimNetwork | Po
     )
   })
 
-const contextOf = (network: Network, host: Host): Context.Context<Ports> =>
+const contexts = new WeakMap<Host, Context.Context<Ports>>()
+
+/** What programs on a host find: made once, and not for each connection it accepts. */
+const contextOf = (network: Network, host: Host): Context.Context<Ports> => {
+  const known = contexts.get(host)
+  if (known !== undefined) return known
+  const made = makeContext(network, host)
+  contexts.set(host, made)
+  return made
+}
+
+const makeContext = (network: Network, host: Host): Context.Context<Ports> =>
   Context.make(Transport, { open: (request) => open(network, host, request) }).pipe(
     Context.add(Resolver, { resolve: (name) => network.names.resolve(host.name, name) }),
     Context.add(SourceAddress, {

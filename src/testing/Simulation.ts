@@ -118,7 +118,7 @@ interface Sleeper extends Due {
   wake: (() => void) | undefined
 }
 
-class VirtualClock implements Clock.Clock {
+class VirtualClock implements Clock.Clock, Clock.ClockScheduler {
   readonly [Clock.ClockTypeId]: Clock.ClockTypeId = Clock.ClockTypeId
   readonly sleepers = new Heap<Sleeper>()
   private order = 0
@@ -143,18 +143,21 @@ class VirtualClock implements Clock.Clock {
 
   sleep(duration: Duration.Duration): Effect.Effect<void> {
     return Effect.async((resume) => {
-      const millis = Duration.toMillis(duration)
-      if (!Number.isFinite(millis)) return
-      const sleeper: Sleeper = {
-        time: this.now + Math.max(0, millis),
-        order: this.order++,
-        wake: () => resume(Effect.void)
-      }
-      this.sleepers.add(sleeper)
-      return Effect.sync(() => {
-        sleeper.wake = undefined
-      })
+      const cancel = this.unsafeSchedule(() => resume(Effect.void), duration)
+      return Effect.asVoid(Effect.sync(cancel))
     })
+  }
+
+  unsafeSchedule(task: Clock.Task, duration: Duration.Duration): Clock.CancelToken {
+    const millis = Duration.toMillis(duration)
+    if (!Number.isFinite(millis)) return () => true
+    const sleeper: Sleeper = { time: this.now + Math.max(0, millis), order: this.order++, wake: task }
+    this.sleepers.add(sleeper)
+    return () => {
+      const early = sleeper.wake !== undefined
+      sleeper.wake = undefined
+      return early
+    }
   }
 
   /** Go to the next moment somebody waits for and wake the first who does; false when there is nobody. */
@@ -162,9 +165,11 @@ class VirtualClock implements Clock.Clock {
     for (let sleeper = this.sleepers.first; sleeper !== undefined; sleeper = this.sleepers.first) {
       if (sleeper.wake !== undefined && sleeper.time > limit) return false
       this.sleepers.take()
-      if (sleeper.wake === undefined) continue
-      this.now = sleeper.time
-      sleeper.wake()
+      const { time, wake } = sleeper
+      if (wake === undefined) continue
+      sleeper.wake = undefined
+      this.now = time
+      wake()
       return true
     }
     return false

@@ -5,10 +5,11 @@ import { NodeSocket } from "@effect/platform-node"
 import { Effect } from "effect"
 import { Dialer } from "effect-dial"
 import { connect } from "node:net"
-import { endpoint, openNodeSocket, run, to } from "../contenders.mjs"
+import { endpoint, openBare, openNodeSocket, run, to } from "../contenders.mjs"
 import { repeat, start } from "../measure.mjs"
 
-const warmUp = 3_000
+// As a service is after a minute: fewer leave a part of the code that more is made of in the interpreter.
+const warmUp = 16_000
 const dials = 4_000
 
 const figures = ({ cpu, wall }) => ({ cpu: cpu / dials, rate: dials / (wall / 1e6) })
@@ -53,6 +54,7 @@ export default {
       const endpoints = hold.map(endpoint)
       return measured((i) => Effect.scoped(Dialer.dial(endpoints[i % endpoints.length])))
     },
+    "bare Effect": ({ hold }) => measured((i) => Effect.scoped(openBare(hold[i % hold.length]))),
     // As it is used: open and in hand, in a Scope, which is what a dial gives.
     "NodeSocket": ({ hold }) => measured((i) => Effect.scoped(openNodeSocket(hold[i % hold.length], () => {}))),
     // The least that opens and closes one: a `run` that gives up as soon as it is open.

@@ -3,10 +3,10 @@
 // Memory is the client's, kernel buffers not counted: live is heapUsed and external after garbage collection, rss what
 // the process grew by.
 import { Effect } from "effect"
-import { openDial, openNodeSocket, openRaw, run } from "../contenders.mjs"
-import { memory, start } from "../measure.mjs"
+import { openBare, openDial, openNodeSocket, openRaw, run } from "../contenders.mjs"
+import { memory, repeat, start } from "../measure.mjs"
 
-const warmUp = 1_000
+const warmUp = { times: 6, dials: 2_000 }
 const dials = 10_000
 
 const figures = ({ wall }, before, after) => ({
@@ -19,7 +19,7 @@ const measured = (open) => {
   const atOnce = (times) =>
     Effect.forEach(Array.from({ length: times }, (_, i) => i), open, { concurrency: "unbounded" })
   return run(Effect.gen(function*() {
-    yield* Effect.scoped(atOnce(warmUp))
+    yield* repeat(warmUp.times, () => Effect.scoped(atOnce(warmUp.dials)))
     const before = yield* Effect.promise(memory)
     const stop = start()
     const held = yield* atOnce(dials)
@@ -40,7 +40,9 @@ export default {
   contenders: {
     "raw": async ({ hold }) => {
       const atOnce = (times) => Promise.all(Array.from({ length: times }, (_, i) => openRaw(hold[i % hold.length])))
-      for (const socket of await atOnce(warmUp)) socket.destroy()
+      for (let i = 0; i < warmUp.times; i++) {
+        for (const socket of await atOnce(warmUp.dials)) socket.destroy()
+      }
       const before = await memory()
       const stop = start()
       const held = await atOnce(dials)
@@ -49,6 +51,7 @@ export default {
       return { ...figures(took, before, after), held: held.length }
     },
     "effect-dial": ({ hold }) => measured((i) => openDial(hold[i % hold.length])),
+    "bare Effect": ({ hold }) => measured((i) => openBare(hold[i % hold.length])),
     "NodeSocket": ({ hold }) => measured((i) => openNodeSocket(hold[i % hold.length], () => {}))
   },
   goals: [

@@ -6,7 +6,8 @@ import { repeat, start } from "../measure.mjs"
 const MiB = 1024 * 1024
 const chunk = new Uint8Array(64 * 1024).fill(0x2e)
 const chunks = (bytes) => bytes / chunk.length
-const warmUp = 128 * MiB
+// A GiB is 16,384 writes, after which all code is compiled.
+const warmUp = 1024 * MiB
 const size = 512 * MiB
 
 const figures = ({ cpu, wall }, got) => {

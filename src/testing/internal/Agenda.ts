@@ -20,6 +20,8 @@ export interface Entry extends Due {
   run: (() => void) | undefined
 }
 
+const isScheduler = (clock: object): clock is Clock.ClockScheduler => "unsafeSchedule" in clock
+
 const grid = 64
 
 /** A clock that was adjusted off the grid may wake a sleeper a rounding error early. */
@@ -35,7 +37,11 @@ export class Agenda {
   private running = false
   private closed = false
 
+  /** A clock that can wake a function: no fiber is needed to sleep. The Simulation's is one. */
+  private readonly scheduler: Clock.ClockScheduler | undefined
+
   constructor(readonly clock: Clock.Clock, private readonly runtime: Runtime.Runtime<never>) {
+    this.scheduler = isScheduler(clock) ? clock : undefined
     this.startedAt = clock.unsafeCurrentTimeMillis()
   }
 
@@ -92,6 +98,10 @@ export class Agenda {
     if (first === undefined || this.running || this.closed || (next !== undefined && next <= first.time)) return
     this.armed.push(first.time)
     const delay = Math.max(0, first.time - this.now)
+    if (this.scheduler !== undefined) {
+      this.scheduler.unsafeSchedule(() => this.fire(first.time), Duration.millis(delay))
+      return
+    }
     const sleeper = Runtime.runFork(this.runtime)(
       Effect.zipRight(
         delay === 0 ? Effect.void : this.clock.sleep(Duration.millis(delay)),
@@ -104,6 +114,7 @@ export class Agenda {
   }
 
   private fire(time: number): void {
+    if (this.closed) return
     const index = this.armed.lastIndexOf(time)
     if (index >= 0) this.armed.splice(index, 1)
     this.running = true

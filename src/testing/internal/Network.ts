@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import type * as Runtime from "effect/Runtime"
 import { PCGRandom } from "effect/Utils"
 import * as Address from "../../Address.js"
-import { ConnectionLost } from "../../DialError.js"
+import { ConnectionLost, type LostReason } from "../../DialError.js"
 import { type CloseMode, type OpenRequest } from "../../Transport.js"
 import * as Behaviour from "../Behaviour.js"
 import type { ConnectFault, Injection, StreamFault } from "../Fault.js"
@@ -307,7 +307,7 @@ export class Network implements Net {
     }
   }
 
-  lost(socket: SimSocket, { code, reason }: ConnectionLost): void {
+  lost(socket: SimSocket, reason: LostReason, code: string | undefined): void {
     if (this.tracing && reason !== "End" && reason !== "Aborted") {
       const text = code === undefined ? reason : `${reason} (${code})`
       this.trace.push({ _tag: "Lost", at: this.agenda.now, host: socket.host, connection: socket.id, reason: text })

@@ -260,10 +260,11 @@ export class Pipe implements Channel, Lane {
     this.receiver?.readable()
   }
 
-  /** Bytes for a socket that is no more: the sender gets RST, one way later. */
+  /** Bytes for a socket that is no more: the sender gets RST, one way later, and so does whoever was cut off. */
   private refuse(): void {
-    const { sender } = this
+    const { receiver, sender } = this
     this.kill()
+    if (receiver !== undefined) this.agenda.soon(() => receiver.wasReset("ECONNRESET"))
     this.back.send({
       bytes: 0,
       lane: { lastArrival: 0, stuck: () => {} },

@@ -25,7 +25,14 @@ export interface Net {
   readonly connect: (socket: SimSocket) => void
   /** The descriptor is given back. */
   readonly closed: (socket: SimSocket, mode: CloseMode | "crash") => void
-  readonly lost: (socket: SimSocket, reason: ConnectionLost) => void
+  readonly lost: (socket: SimSocket, reason: LostReason, code: string | undefined) => void
+}
+
+/** Why the socket is dead, and the error that says so once somebody asks: an Error captures a stack, which costs. */
+interface Death {
+  readonly reason: LostReason
+  readonly code: string | undefined
+  error: ConnectionLost | undefined
 }
 
 type Resume<A, E> = (exit: Effect.Effect<A, E>) => void
@@ -45,7 +52,7 @@ export class SimSocket implements SocketHandle, ChannelEnd {
   peer: SimSocket | undefined
   /** Runs once, when the descriptor is given back. */
   onClose: (() => void) | undefined
-  private reason: ConnectionLost | undefined
+  private death: Death | undefined
   /** A reset that stands behind bytes that arrived before it. */
   private pendingReset: string | undefined
   private settled: ((error?: AttemptError) => void) | undefined
@@ -114,7 +121,7 @@ export class SimSocket implements SocketHandle, ChannelEnd {
 
   get lost(): Effect.Effect<ConnectionLost> {
     return Effect.async((resume) => {
-      if (this.reason !== undefined) return resume(Effect.succeed(this.reason))
+      if (this.death !== undefined) return resume(Effect.succeed(this.loss(this.death)))
       const waiters = this.lossWaiters ??= new Set()
       waiters.add(resume)
       return Effect.sync(() => {
@@ -136,7 +143,7 @@ export class SimSocket implements SocketHandle, ChannelEnd {
       if (this.state === "closed") return
       const { incoming, outgoing, state } = this
       this.state = "closed"
-      if (state === "connected" && this.reason === undefined) {
+      if (state === "connected" && this.death === undefined) {
         const leftUnread = incoming?.closeReceiver() ?? false
         // A UNIX socket has no reset of its own; one that leaves bytes unread is a reset everywhere.
         if (leftUnread || (mode === "abort" && this.remoteAddress._tag !== "Unix")) {
@@ -189,7 +196,7 @@ export class SimSocket implements SocketHandle, ChannelEnd {
   }
 
   wasReset(code: string): void {
-    if (this.state !== "connected" || this.reason !== undefined) return
+    if (this.state !== "connected" || this.death !== undefined) return
     this.outgoing?.kill()
     if (this.writeWaiters === undefined && this.incoming !== undefined && this.incoming.unread > 0) {
       // As a kernel does: what came before the reset can still be read, and the reader then meets it.
@@ -228,13 +235,13 @@ export class SimSocket implements SocketHandle, ChannelEnd {
   }
 
   private ready(): Effect.Effect<Option.Option<Uint8Array>, ConnectionLost> | undefined {
-    if (this.reason !== undefined) return Effect.fail(this.reason)
+    if (this.death !== undefined) return Effect.fail(this.loss(this.death))
     const { incoming } = this
-    if (incoming === undefined) return Effect.fail(this.lose("End"))
+    if (incoming === undefined) return Effect.fail(this.loss(this.lose("End")))
     const bytes = incoming.take()
     if (bytes !== undefined) return Effect.succeedSome(bytes)
     if (this.pendingReset !== undefined) {
-      return Effect.fail(this.lose(lostFromErrno(this.pendingReset), this.pendingReset))
+      return Effect.fail(this.loss(this.reset(this.pendingReset)))
     }
     return incoming.ended ? Effect.succeedNone : undefined
   }
@@ -242,9 +249,9 @@ export class SimSocket implements SocketHandle, ChannelEnd {
   /** Give something to the outgoing channel, and wait until that has taken it. */
   private handOver(give: (outgoing: Channel, done: () => void) => void): Effect.Effect<void, ConnectionLost> {
     return Effect.suspend(() => {
-      if (this.pendingReset !== undefined) this.lose(lostFromErrno(this.pendingReset), this.pendingReset)
-      if (this.reason !== undefined) return Effect.fail(this.reason)
-      if (this.outgoing === undefined) return Effect.fail(this.lose("End"))
+      if (this.pendingReset !== undefined) this.reset(this.pendingReset)
+      if (this.death !== undefined) return Effect.fail(this.loss(this.death))
+      if (this.outgoing === undefined) return Effect.fail(this.loss(this.lose("End")))
       let taken = false
       let waiter: Resume<void, ConnectionLost> | undefined
       give(this.outgoing, () => {
@@ -268,22 +275,31 @@ export class SimSocket implements SocketHandle, ChannelEnd {
     if (this.writeWaiters?.size === 0) this.writeWaiters = undefined
   }
 
+  private reset(code: string): Death {
+    return this.lose(lostFromErrno(code), code)
+  }
+
   /** The first cause wins. */
-  private lose(reason: LostReason, code?: string): ConnectionLost {
-    if (this.reason !== undefined) return this.reason
-    const lost = new ConnectionLost({ address: this.remoteAddress, reason, code })
-    this.reason = lost
+  private lose(reason: LostReason, code?: string): Death {
+    if (this.death !== undefined) return this.death
+    const death: Death = { reason, code, error: undefined }
+    this.death = death
     const reader = this.readWaiter
     const writers = this.writeWaiters
     const waiters = this.lossWaiters
     this.readWaiter = undefined
     this.writeWaiters = undefined
     this.lossWaiters = undefined
-    this.net.lost(this, lost)
-    reader?.(Effect.fail(lost))
-    writers?.forEach((resume) => resume(Effect.fail(lost)))
-    waiters?.forEach((resume) => resume(Effect.succeed(lost)))
-    return lost
+    this.net.lost(this, reason, code)
+    reader?.(Effect.fail(this.loss(death)))
+    writers?.forEach((resume) => resume(Effect.fail(this.loss(death))))
+    waiters?.forEach((resume) => resume(Effect.succeed(this.loss(death))))
+    return death
+  }
+
+  private loss(death: Death): ConnectionLost {
+    const { code, reason } = death
+    return death.error ??= new ConnectionLost({ address: this.remoteAddress, reason, code })
   }
 
   // ---------------------------------------------------------------------------
@@ -300,7 +316,7 @@ export class SimSocket implements SocketHandle, ChannelEnd {
     let unanswered = 0
     const probe = () => {
       const { incoming, outgoing, peer } = this
-      if (this.state !== "connected" || this.reason !== undefined || incoming === undefined || outgoing === undefined) {
+      if (this.state !== "connected" || this.death !== undefined || incoming === undefined || outgoing === undefined) {
         return
       }
       if (incoming.delivered > seen) {

@@ -89,7 +89,7 @@ class Draw {
 /** The scenario of a seed. */
 export const scenarioOf = (seed: number): Scenario => {
   const draw = new Draw(seed)
-  const servers = draw.some(1, 3, (index): Server => ({
+  const servers = draw.some(1, 2, (index): Server => ({
     name: `s${index}`,
     families: draw.one("inet", "inet6", "both", "both"),
     service: service(draw),
@@ -99,17 +99,17 @@ export const scenarioOf = (seed: number): Scenario => {
   const target = () => draw.whole(0, servers.length - 1)
   return {
     seed,
-    window: draw.one(65_536, 65_536, 4096, 100),
+    window: draw.one(65_536, 65_536, 8192, 1000),
     servers,
     faults: draw.chance(0.6) ? draw.some(1, 2, () => injection(draw, `s${target()}`)) : [],
     moves: draw.chance(0.4) ? draw.some(1, 3, () => move(draw, target())) : [],
-    clients: draw.some(1, 4, () => client(draw, target()))
+    clients: draw.some(1, 3, () => client(draw, target()))
   }
 }
 
 const service = (draw: Draw): Service => {
   const _tag = draw.one("Echo", "Echo", "Discard", "Source", "Source", "Close", "Reset")
-  return _tag === "Source" ? { _tag, bytes: draw.one(0, 1, 1000, 100_000, 300_000) } : { _tag }
+  return _tag === "Source" ? { _tag, bytes: draw.one(0, 1, 1000, 20_000, 100_000) } : { _tag }
 }
 
 const quality = (draw: Draw): LinkQuality => ({
@@ -137,7 +137,7 @@ const injection = (draw: Draw, target: string): Fault.Injection => {
     return Fault.on(target, fault, { ...late, times: draw.one(1, 2, Infinity) })
   }
   const fault = draw.one(
-    Fault.sliced(draw.whole(1, 3000)),
+    Fault.sliced(draw.one(1, 50, draw.whole(100, 3000))),
     Fault.stalled(draw.whole(1, 8000)),
     Fault.stalled(Infinity),
     Fault.throttled(draw.one(1000, 100_000)),
@@ -166,7 +166,7 @@ const client = (draw: Draw, target: number): Client => ({
   target,
   port: draw.chance(0.9) ? 80 : 81,
   timeout: draw.one(100, 1000, 5000, 30_000),
-  steps: draw.some(1, 6, () => step(draw)),
+  steps: draw.some(1, 5, () => step(draw)),
   interruptedAt: draw.chance(0.3) ? draw.one(draw.whole(0, 50), draw.whole(0, 1000), draw.whole(0, 6000)) : undefined
 })
 
@@ -174,7 +174,7 @@ const step = (draw: Draw): Step => {
   const _tag = draw.one("Write", "Write", "Write", "Read", "Read", "ReadToEnd", "End", "Sleep", "Abort", "Close")
   switch (_tag) {
     case "Write":
-      return { _tag, bytes: draw.one(0, 1, 100, 5000, 70_000, 200_000) }
+      return { _tag, bytes: draw.one(0, 1, 100, 5000, 20_000, 80_000) }
     case "Sleep":
       return { _tag, millis: draw.one(1, 100, 3000) }
     default:
