@@ -19,6 +19,7 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Address from "./Address.js"
@@ -74,44 +75,60 @@ export const connect = (
     readonly timeout?: Duration.DurationInput | undefined
   }
 ): Effect.Effect<Connection.Connection, AttemptError, Transport | Scope.Scope> =>
-  Effect.flatMap(
-    Transport,
-    (transport) => Effect.flatMap(Effect.scope, (scope) => connectIn(scope, transport, request, options))
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(
+      Transport,
+      (transport) =>
+        Effect.flatMap(Effect.scope, (home) =>
+          Effect.flatMap(Scope.fork(home, ExecutionStrategy.sequential), (own) =>
+            Effect.tapErrorCause(
+              restore(connectIn(own, transport, request, options?.timeout, undefined)),
+              (cause) =>
+                Scope.close(own, Exit.failCause(cause))
+            )))
+    )
   )
 
 /**
- * {@link connect} with the Scope and the Transport as values: for those who make many attempts.
+ * {@link connect} with its services as values, in a Scope that is the attempt's own: closing the connection closes it,
+ * so that a long-lived parent keeps nothing of connections that are over.
  *
- * @since 0.1.0
- * @category connecting
+ * @internal
  */
 export const connectIn = (
-  scope: Scope.Scope,
+  own: Scope.CloseableScope,
   transport: Transport["Type"],
   request: OpenRequest,
-  options?: {
-    readonly timeout?: Duration.DurationInput | undefined
-    /** @internal Shared by the dials of one Dialer; without it a limit is a fiber. */
-    readonly timers?: Timers | undefined
-  }
+  timeout: Duration.DurationInput | undefined,
+  timers: Timers | undefined
 ): Effect.Effect<Connection.Connection, AttemptError> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(transport.open(normalised(request)), (handle) =>
-      Effect.flatMap(startLimit(options?.timeout, options?.timers), (limit) =>
-        Effect.matchCauseEffect(awaitSettlement(restore, handle, limit, request), {
-          onFailure: (cause) =>
-            failIfNotConnected(handle).pipe(
-              Effect.zipRight(limit?.stop ?? Effect.void),
-              Effect.zipRight(Effect.failCause(cause))
-            ),
-          onSuccess: () => {
-            const connection = Connection.fromHandle(handle, request.socketType)
-            // Not Effect.addFinalizer: it carries this fiber's FiberRefs into the fiber that closes, which then grow by
-            // an entry a connection.
-            return Effect.as(Scope.addFinalizer(scope, connection.close()), connection)
-          }
-        })))
+    Effect.flatMap(
+      transport.open(normalised(request)),
+      (handle) =>
+        Effect.flatMap(startLimit(timeout, timers), (limit) =>
+          Effect.matchCauseEffect(awaitSettlement(restore, handle, limit, request), {
+            onFailure: (cause) =>
+              failIfNotConnected(handle).pipe(
+                Effect.zipRight(limit?.stop ?? Effect.void),
+                Effect.zipRight(Effect.failCause(cause))
+              ),
+            onSuccess: () => {
+              const connection = Connection.fromHandle(handle, request.socketType, Scope.close(own, Exit.void))
+              // Not Effect.addFinalizer: it carries this fiber's FiberRefs into the fiber that closes, which then grow by
+              // an entry a connection.
+              return Effect.as(
+                Scope.addFinalizerExit(own, (exit) => closeFor(connection, exit)),
+                connection
+              )
+            }
+          }))
+    )
   )
+
+/** Who is interrupted does not wait for a peer that does not read. */
+const closeFor = (connection: Connection.Connection, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+  connection.close(Exit.isInterrupted(exit) ? { flushTimeout: 0 } : undefined)
 
 /** Twisted: `_setRealAddress`. */
 const normalised = (request: OpenRequest): OpenRequest => {
@@ -163,7 +180,7 @@ const startLimit = (
 ): Effect.Effect<Limit | undefined> =>
   timeout === undefined ? Effect.succeed(undefined) : Effect.clockWith((clock) => {
     // Time that is not the timers' own (a test's clock, provided around one dial) is slept by a fiber.
-    if (clock !== timers?.clock) return sleepingLimit(timeout)
+    if (clock !== timers?.clock || timers.closed) return sleepingLimit(timeout)
     const cancel = timers.after(Duration.toMillis(timeout), () => limit.ring?.())
     const limit: Limit = { ring: undefined, stop: Effect.sync(cancel) }
     return Effect.succeed(limit)

@@ -104,8 +104,8 @@ export interface Connection extends Pipeable {
 
   /**
    * Send bytes (text as UTF-8); done when the kernel took all of them. Calls from several fibers are sent whole, one
-   * after another. The bytes must not be changed until then. Fails with the `ConnectionLost` that `lost` tells. After
-   * `end` or `close` it is a defect. Interrupting stops the wait; what was handed over is still sent.
+   * after another. The bytes must not be changed until then. Fails with the `ConnectionLost` that `lost` tells, also
+   * after a `close` or `abort`. After `end` it is a defect. Interrupting stops the wait; what was handed over is still sent.
    */
   readonly write: (bytes: Uint8Array | string) => Effect.Effect<void, ConnectionLost>
 
@@ -120,7 +120,10 @@ export interface Connection extends Pipeable {
 
   /**
    * Flush what was written, for at most `flushTimeout`, and close; abort when the deadline passes. The Scope does this
-   * with the default. Never fails. Again: a no-op.
+   * with the default, or with no time to flush when it closes by an interruption. Never fails. Again: a no-op.
+   *
+   * A Scope closes what it holds one after another, so the deadlines of many connections to peers that do not read add
+   * up: give each a Scope of its own, or abort.
    *
    * TCP answers with a reset when it is closed with bytes of the peer unread (RFC 9293 §3.6.1), and a reset may
    * overtake what was written. Where the peer's last word matters, or its having read ours: `end`, then read to `None`.
@@ -140,7 +143,7 @@ export interface Connection extends Pipeable {
   /** Bytes taken from the socket so far. */
   readonly bytesRead: number
 
-  /** Bytes the socket accepted so far. */
+  /** Bytes handed over by `write` so far, sent or not. */
   readonly bytesWritten: number
 }
 
@@ -157,8 +160,12 @@ export const isConnection = (u: unknown): u is Connection => Predicate.hasProper
  * @since 0.1.0
  * @category constructors
  */
-export const fromHandle = (handle: SocketHandle, socketType: SocketType): Connection =>
-  new ConnectionImpl(handle, socketType)
+export const fromHandle = (
+  handle: SocketHandle,
+  socketType: SocketType,
+  /** Run once the socket is closed and released; it may be run again. */
+  closed: Effect.Effect<void> = Effect.void
+): Connection => new ConnectionImpl(handle, socketType, closed)
 
 /**
  * The fields that change are the state of the one socket behind it, and only the methods here touch them. A class
@@ -169,11 +176,16 @@ class ConnectionImpl implements Connection {
   #reading = false
   #peerEnded = false
   #ended = false
+  #closed = false
   #finished = false
   #bytesRead = 0
   #bytesWritten = 0
 
-  constructor(private readonly handle: SocketHandle, readonly socketType: SocketType) {}
+  constructor(
+    private readonly handle: SocketHandle,
+    readonly socketType: SocketType,
+    private readonly closed: Effect.Effect<void>
+  ) {}
 
   get localAddress(): SocketAddress {
     return this.handle.localAddress
@@ -224,7 +236,9 @@ class ConnectionImpl implements Connection {
 
   write(bytes: Uint8Array | string): Effect.Effect<void, ConnectionLost> {
     return Effect.suspend(() => {
-      if (this.#ended) return Effect.die(new Error(`connection to ${this.remoteAddress}: a write after end or close`))
+      if (this.#ended) return Effect.die(new Error(`connection to ${this.remoteAddress}: a write after end`))
+      // While a close flushes no more is taken; it ends with the reason that the write fails with.
+      if (this.#closed) return Effect.flatMap(this.handle.lost, Effect.fail)
       const data = typeof bytes === "string" ? encoder.encode(bytes) : bytes
       this.#bytesWritten += data.length
       return this.handle.write(data)
@@ -237,7 +251,7 @@ class ConnectionImpl implements Connection {
 
   get end(): Effect.Effect<void, ConnectionLost> {
     return Effect.suspend(() => {
-      if (this.#ended) return Effect.void
+      if (this.#ended || this.#closed) return Effect.void
       this.#ended = true
       return Effect.flatMap(this.handle.end, () => {
         this.#finished = true
@@ -248,14 +262,14 @@ class ConnectionImpl implements Connection {
 
   get abort(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.#ended = true
+      this.#closed = true
       return this.#dispose("abort")
     })
   }
 
   close(options?: { readonly flushTimeout?: Duration.DurationInput | undefined }): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.#ended = true
+      this.#closed = true
       if (this.handle.unsent === 0) return this.#dispose("orderly")
       return this.handle.flush.pipe(
         Effect.interruptible,
@@ -274,7 +288,7 @@ class ConnectionImpl implements Connection {
   }
 
   #dispose(mode: "orderly" | "abort"): Effect.Effect<void> {
-    return Effect.zipRight(this.handle.close(mode), this.handle.release)
+    return Effect.zipRight(Effect.zipRight(this.handle.close(mode), this.handle.release), this.closed)
   }
 
   pipe() {

@@ -6,7 +6,8 @@
  * - `connect` is legal only while Disconnected, `stopConnecting` only while Connecting; elsewhere each is a
  *   `WrongState`. `disconnect` is always legal: it stops, closes, or does nothing
  * - whoever waits in a `connect` that another fiber stopped gets `ConnectStopped`
- * - the connection's owner can know of a loss (`Connection.lost`) before the state says Disconnected
+ * - the connection's owner hears of a loss before the state says Disconnected, when it waits for `Connection.lost`
+ *   itself; a loss that nobody's read or write meets is not noticed (see there)
  * - a state is entered before anyone is told of it, so connecting again from inside a notification works
  * - the Scope the connector was made in ends all of it
  *
@@ -20,6 +21,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as MutableRef from "effect/MutableRef"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -68,7 +70,7 @@ export interface Connector {
   readonly destination: Endpoint.Endpoint
 
   /**
-   * Dial, and wait for the Connection. The connector owns it: `disconnect` or the connector's Scope closes it. Fails
+   * Dial, and wait for the Connection; legal as soon as the last one is lost. The connector owns it: `disconnect` or the connector's Scope closes it. Fails
    * with the dial's error, `ConnectStopped` when stopped meanwhile, `WrongState` unless Disconnected. Interrupting it
    * stops connecting.
    */
@@ -147,7 +149,12 @@ export const make = (
  */
 type Phase =
   | Extract<State, { _tag: "Disconnected" }>
-  | (Exclude<State, { _tag: "Disconnected" }> & { readonly session: Fiber.Fiber<void> })
+  | (Extract<State, { _tag: "Connecting" }> & { readonly session: Fiber.Fiber<void> })
+  | (Extract<State, { _tag: "Connected" }> & {
+    readonly session: Fiber.Fiber<void>
+    /** Whether the connection is lost and the session about to end. */
+    readonly lost: MutableRef.MutableRef<boolean>
+  })
 
 type Outcome = Deferred.Deferred<Connection, DialError | ConnectStopped>
 
@@ -170,6 +177,7 @@ class Machine implements Connector {
   get connect(): Effect.Effect<Connection, DialError | ConnectStopped | WrongState> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.gen(this, function*() {
+        yield* restore(this.lossOver)
         const outcome: Outcome = yield* Deferred.make<Connection, DialError | ConnectStopped>()
         const session = yield* SubscriptionRef.modifyEffect(this.phase, (phase) =>
           phase._tag === "Disconnected"
@@ -180,6 +188,17 @@ class Machine implements Connector {
             : Effect.fail(this.wrongState("connect", phase)))
         return yield* Effect.onInterrupt(restore(Deferred.await(outcome)), () => Fiber.interrupt(session))
       })
+    )
+  }
+
+  /** Who waits for `lost` hears of it first, and may connect again at once: the session then ends before it does. */
+  private get lossOver(): Effect.Effect<void> {
+    return Effect.flatMap(
+      SubscriptionRef.get(this.phase),
+      (phase) =>
+        phase._tag === "Connected" && MutableRef.get(phase.lost)
+          ? Effect.asVoid(Fiber.await(phase.session))
+          : Effect.void
     )
   }
 
@@ -204,14 +223,16 @@ class Machine implements Connector {
         const dialed = yield* Effect.exit(Effect.interruptible(Scope.extend(this.dial, scope)))
         if (Exit.isSuccess(dialed)) {
           const connection = dialed.value
+          const lost = MutableRef.make(false)
           yield* SubscriptionRef.update(
             this.phase,
             (phase): Phase =>
-              phase._tag === "Connecting" ? { _tag: "Connected", connection, session: phase.session } : phase
+              phase._tag === "Connecting" ? { _tag: "Connected", connection, session: phase.session, lost } : phase
           )
           yield* Deferred.succeed(outcome, connection)
           yield* Effect.exit(Effect.interruptible(connection.lost))
-          // The connection's owner, who waits for `lost` as well, goes first.
+          MutableRef.set(lost, true)
+          // Whoever waits for `lost` itself goes first.
           yield* Effect.yieldNow()
           yield* Scope.close(scope, Exit.void)
           yield* this.leave(yield* connection.lost)

@@ -11,6 +11,7 @@
  */
 import * as Data from "effect/Data"
 import type { AddressFamily, SocketAddress } from "./Address.js"
+import { printable, quoted } from "./internal/printable.js"
 
 // -----------------------------------------------------------------------------
 // bad input
@@ -31,7 +32,9 @@ export class InvalidAddress extends Data.TaggedError("InvalidAddress")<{
   readonly reason: string
 }> {
   override get message(): string {
-    return `invalid ${this.kind} ${quote(this.input)} at position ${this.position}: ${this.reason}`
+    return printable(
+      `invalid ${this.kind} ${quoted(this.input, longestInput)} at position ${this.position}: ${this.reason}`
+    )
   }
 }
 
@@ -49,7 +52,9 @@ export class InvalidEndpoint extends Data.TaggedError("InvalidEndpoint")<{
   readonly reason: string
 }> {
   override get message(): string {
-    return `invalid endpoint ${quote(this.input)} at position ${this.position}: ${this.reason}`
+    return printable(
+      `invalid endpoint ${quoted(this.input, longestInput)} at position ${this.position}: ${this.reason}`
+    )
   }
 }
 
@@ -122,13 +127,14 @@ export class ResolveError extends Data.TaggedError("ResolveError")<{
  * - `AttemptTimeout`: our own per-attempt limit passed
  * - `AddressInUse`: the local address and port are taken (EADDRINUSE)
  * - `AddressNotAvailable`: the local address asked for is not on this machine (EADDRNOTAVAIL from bind)
- * - `PermissionDenied`: the kernel or a firewall forbids it (EACCES, EPERM)
+ * - `PermissionDenied`: the kernel, a firewall or a route forbids it (EACCES, EPERM)
  * - `TooManyOpenFiles`: no descriptor left in the process or the system (EMFILE, ENFILE)
  * - `Reset`: the peer broke off while connecting (ECONNRESET, ECONNABORTED, EPIPE)
  * - `NotFound`: no such socket path (ENOENT, ENOTDIR, ELOOP)
  * - `Busy`: the listener's queue, or the kernel's ports, are full for now (EAGAIN)
  * - `NoMemory`: no buffer space (ENOBUFS, ENOMEM)
- * - `InvalidArgument`: the kernel does not take these arguments (EINVAL: also a blackhole route; ENAMETOOLONG, EFAULT)
+ * - `InvalidArgument`: these arguments are not accepted, by the kernel (EINVAL: also a blackhole route; ENAMETOOLONG,
+ *   EFAULT) or before it was asked; then there is no `code`, and `detail` says what
  * - `Unsupported`: this kind of socket or address is not supported here (EAFNOSUPPORT, EPROTONOSUPPORT, EPROTOTYPE,
  *   EOPNOTSUPP, ESOCKTNOSUPPORT, ENOTSOCK, ENOPROTOOPT, ENOSYS)
  * - `Unknown`: an errno this table does not have; kept in `code`
@@ -167,7 +173,7 @@ export type AttemptOperation = "socket" | "bind" | "connect"
  * One attempt on one address that did not become a connection.
  *
  * `address` is where it was going; `localAddress` is what it was bound to, when that was asked for; `code` is the
- * errno's name.
+ * errno's name. `detail` says in words what was not accepted or not supported, where the kernel was not asked.
  *
  * @since 0.1.0
  * @category attempt
@@ -177,6 +183,7 @@ export class AttemptError extends Data.TaggedError("AttemptError")<{
   readonly address: SocketAddress
   readonly localAddress?: SocketAddress | undefined
   readonly reason: AttemptReason
+  readonly detail?: string | undefined
   readonly code?: string | undefined
   readonly cause?: unknown
 }> {
@@ -184,7 +191,7 @@ export class AttemptError extends Data.TaggedError("AttemptError")<{
     const what = this.operation === "bind"
       ? `bind ${this.localAddress ?? "the local address"} to connect to ${this.address}`
       : `${this.operation === "socket" ? "open a socket for" : "connect to"} ${this.address}`
-    return printable(`${what}: ${attemptReasonText[this.reason]}${codeSuffix(this.code)}`)
+    return printable(`${what}: ${attemptText(this)}`)
   }
 }
 
@@ -441,7 +448,7 @@ const attemptReasonText: { readonly [R in AttemptReason]: string } = {
   NetworkUnreachable: "network unreachable",
   AddressUnreachable: "no local address or port to reach it from",
   TimedOut: "timed out (the kernel had no answer)",
-  AttemptTimeout: "no answer within the attempt's own limit",
+  AttemptTimeout: "no answer within its own limit",
   AddressInUse: "local address already in use",
   AddressNotAvailable: "local address not on this machine",
   PermissionDenied: "permission denied",
@@ -450,9 +457,24 @@ const attemptReasonText: { readonly [R in AttemptReason]: string } = {
   NotFound: "no such socket",
   Busy: "temporarily out of queue space or ports",
   NoMemory: "out of memory or buffer space",
-  InvalidArgument: "not accepted by the kernel",
+  InvalidArgument: "not accepted",
   Unsupported: "not supported on this machine",
   Unknown: "failed"
+}
+
+/** The reason of a failed attempt, with what else its operation and its address make of it. */
+const attemptText = ({ address, code, detail, operation, reason }: AttemptError): string => {
+  // What was refused for its own sake is so on every machine.
+  if (detail !== undefined) {
+    return `${reason === "Unsupported" ? "not supported" : attemptReasonText[reason]}: ${detail}${codeSuffix(code)}`
+  }
+  const overIp = operation === "connect" && address._tag !== "Unix"
+  const text = overIp && reason === "PermissionDenied"
+    ? "prohibited by a firewall or route"
+    : overIp && code === "EINVAL"
+    ? "not accepted; a blackhole route gives this too"
+    : attemptReasonText[reason]
+  return `${text}${codeSuffix(code)}`
 }
 
 const resolveReasonText: { readonly [R in ResolveReason]: string } = {
@@ -475,13 +497,8 @@ const lostReasonText: { readonly [R in LostReason]: string } = {
   Error: "failed"
 }
 
-/** Text from outside on one line: a path may hold a newline or an escape sequence, and must not forge a row. */
-const printable = (text: string): string =>
-  // oxlint-disable-next-line no-control-regex -- control characters are the point
-  text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (char) =>
-    `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)
-
-const quote = (input: string): string => JSON.stringify(input.length > 120 ? `${input.slice(0, 120)}…` : input)
+/** How much of an input a message quotes: a name that goes on for ever must not fill the log. */
+const longestInput = 120
 
 const codeSuffix = (code: string | undefined): string => code === undefined ? "" : ` (${code})`
 
@@ -499,6 +516,8 @@ const titleOf = (error: AllAttemptsFailed | DialTimeout): string => {
     ? "no address to attempt"
     : made === 1
     ? "the only attempt failed"
+    : made === 2
+    ? "both attempts failed"
     : `all ${made} attempts failed`
   return `dial ${error.endpoint}: ${what} in ${millis(error.elapsedMillis)}`
 }
@@ -509,9 +528,7 @@ const tail = (story: string): string => story === "" ? "" : `: ${story}`
 const reportText = (report: AttemptReport): string => {
   switch (report.outcome) {
     case "Failed":
-      return `${report.error.operation === "bind" ? "bind: " : ""}${attemptReasonText[report.error.reason]}${
-        codeSuffix(report.error.code)
-      }`
+      return `${report.error.operation === "bind" ? "bind: " : ""}${attemptText(report.error)}`
     case "Stopped":
       return "still connecting"
     case "Connected":
@@ -589,7 +606,7 @@ const table = (
       `${resolveReasonText[error.reason]}${codeSuffix(error.code)}`
     ])
   ]
-  const cells = rows.map((row) => row.map(printable))
+  const cells = rows.map((row) => row.map((cell) => printable(cell)))
   const widths = [0, 1, 2].map((column) => Math.max(0, ...cells.map((row) => row[column]!.length)))
   return [
     printable(title),

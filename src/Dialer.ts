@@ -5,6 +5,8 @@
  *
  * - a literal address never touches the Resolver
  * - an answer is acted on as it comes; a family that is not answered holds back no other
+ * - an unspecified address (0.0.0.0, ::) in an answer is not dialed: it is what a DNS sinkhole says for "no", and the
+ *   kernel takes it for this machine; a mapped one is the IPv4 address it stands for
  * - a dial succeeds with a Connection that its Scope owns, or fails with an error that tells of every address, and of
  *   every lookup that failed; an interrupted or failed dial leaves nothing open, whatever its Scope does later
  * - the deadline covers everything from the name to the connection
@@ -13,7 +15,6 @@
  *
  * @since 0.1.0
  */
-import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -24,19 +25,13 @@ import * as Address from "./Address.js"
 import * as AddressPlan from "./AddressPlan.js"
 import * as Attempt from "./Attempt.js"
 import type { Connection } from "./Connection.js"
-import {
-  AllAttemptsFailed,
-  type AttemptError,
-  ConnectStopped,
-  type DialError,
-  DialTimeout,
-  ResolveError
-} from "./DialError.js"
-import * as DialEvent from "./DialEvent.js"
+import { type AttemptError, ConnectStopped, type DialError, type ResolveError } from "./DialError.js"
+import type * as DialEvent from "./DialEvent.js"
 import * as Endpoint from "./Endpoint.js"
 import * as HappyEyeballs from "./HappyEyeballs.js"
+import { Journal, noAddress } from "./internal/journal.js"
 import { Timers } from "./internal/timers.js"
-import { type Answer, Resolver } from "./Resolver.js"
+import { type Answer, families, type IpFamily, Resolver } from "./Resolver.js"
 import * as SocketOptions from "./SocketOptions.js"
 import { Transport } from "./Transport.js"
 
@@ -183,12 +178,19 @@ export const resolveAddress = (
   endpoint: Endpoint.Endpoint
 ): Effect.Effect<ReadonlyArray<Address.SocketAddress>, ResolveError, Resolver> =>
   Endpoint.requiresResolution(endpoint)
-    ? Effect.gen(function*() {
-      const answers = yield* Effect.flatMap(Resolver, (resolver) => Stream.runCollect(resolver.resolve(endpoint.host)))
-      const found = plan([...answers], endpoint.port)
-      return found.length > 0 ? found : yield* noAddress(
-        String(endpoint.host),
-        [...answers].flatMap((answer) => answer._tag === "NoAddresses" ? [answer.error] : [])
+    ? Effect.flatMap(Resolver, (resolver) => {
+      const errors: Array<ResolveError> = []
+      const answers = new Answers(endpoint.port)
+      return Effect.flatMap(
+        ask(resolver, endpoint, (answer) =>
+          Effect.sync(() => {
+            if (answer._tag === "Addresses") answers.add(answer)
+            else errors.push(answer._tag === "NoAddresses" ? answer.error : answer)
+          })),
+        () =>
+          answers.plan.length > 0
+            ? Effect.succeed(answers.plan)
+            : Effect.fail(noAddress(Endpoint.hostText(endpoint), errors))
       )
     })
     : Effect.succeed([literal(endpoint)])
@@ -226,7 +228,7 @@ const attemptAll = (
 ): Effect.Effect<Connection, DialError, Scope.Scope> => {
   const known = options.addresses ?? (Endpoint.requiresResolution(endpoint) ? undefined : [literal(endpoint)])
   const later = known === undefined && Endpoint.requiresResolution(endpoint)
-    ? plans(resolver, endpoint, journal)
+    ? resolve(resolver, endpoint, journal)
     : undefined
   const deadline = options.timeout === undefined ? defaultTimeoutMillis : finite(options.timeout)
   const attemptLimit = options.attemptTimeout === undefined ? undefined : finite(options.attemptTimeout)
@@ -243,15 +245,26 @@ const attemptAll = (
     attemptDelay: options.attemptDelay,
     timeout: sole ? undefined : deadline,
     attempt: (address, scope) =>
-      Attempt.connectIn(scope, transport, {
-        socketType: "stream",
-        address,
-        localAddress: address.family === "unix" ? undefined : options.localAddress?.[address.family],
-        options: socket
-      }, { timeout: sole ? deadline : attemptLimit, timers }),
-    onSuccess: journal.connected,
+      Attempt.connectIn(
+        scope,
+        transport,
+        {
+          socketType: "stream",
+          address,
+          localAddress: address.family === "unix" ? undefined : options.localAddress?.[address.family],
+          options: socket
+        },
+        sole ? deadline : attemptLimit,
+        timers
+      ),
+    onSuccess: journal.observed
+      ? ({ localAddress, remoteAddress: address }) =>
+        journal.record((at) => ({ _tag: "Connected", at, address, localAddress }))
+      : undefined,
     onEvent: (event) =>
-      journal.recordRace(event._tag === "Failed" && outOfTime(event.error) ? { ...event, _tag: "Stopped" } : event)
+      journal.record((at) =>
+        dialEvent(event._tag === "Failed" && outOfTime(event.error) ? { ...event, _tag: "Stopped" } : event, at)
+      )
   }).pipe(
     Effect.catchAll((error): Effect.Effect<never, DialError> =>
       deadline !== undefined && (error._tag === "RaceTimeout" || error.failures.some(({ error }) => outOfTime(error)))
@@ -259,6 +272,23 @@ const attemptAll = (
         : journal.failure
     )
   )
+}
+
+const dialEvent = (
+  event: HappyEyeballs.RaceEvent<Address.SocketAddress, AttemptError>,
+  at: number
+): DialEvent.DialEvent => {
+  const { attempt, candidate: address } = event
+  switch (event._tag) {
+    case "Started":
+      return { _tag: "AttemptStarted", at, attempt, address }
+    case "Connected":
+      return { _tag: "AttemptConnected", at, attempt, address }
+    case "Failed":
+      return { _tag: "AttemptFailed", at, attempt, address, error: event.error }
+    case "Stopped":
+      return { _tag: "AttemptStopped", at, attempt, address, error: new ConnectStopped({ target: String(address) }) }
+  }
 }
 
 const defaultTimeoutMillis = Duration.toMillis(defaultTimeout)
@@ -277,172 +307,54 @@ const finite = (duration: Duration.DurationInput): number | undefined => {
 const literal = (endpoint: Endpoint.Literal): Address.SocketAddress =>
   endpoint._tag === "Unix" ? Address.unix(endpoint.path) : Address.socketAddress(endpoint.host, endpoint.port)
 
-/** Each answer makes a new plan of all the addresses known so far. A resolver's failure is one more negative answer. */
-const plans = (
+/** Ask the resolver. A failure of the whole lookup is told as its last word. */
+const ask = (
   resolver: Resolver["Type"],
   endpoint: Endpoint.Named,
-  journal: Journal
-): Stream.Stream<ReadonlyArray<Address.SocketAddress>> =>
-  Stream.unwrap(Effect.gen(function*() {
-    const name = String(endpoint.host)
-    yield* journal.record((at) => ({ _tag: "ResolutionStarted", at, name }))
-    const failed = (error: ResolveError) => journal.record((at) => ({ _tag: "ResolutionFailed", at, name, error }))
-    return resolver.resolve(endpoint.host).pipe(
-      Stream.catchAll((error) => Stream.drain(Stream.fromEffect(failed(error)))),
-      Stream.tap((answer) =>
-        answer._tag === "NoAddresses"
-          ? failed(answer.error)
-          : journal.record((at) => ({
-            _tag: "AddressesResolved",
-            at,
-            name,
-            family: answer.family,
-            addresses: answer.addresses
-          }))
-      ),
-      Stream.scan([] as ReadonlyArray<Answer>, (answers, answer) => [...answers, answer]),
-      Stream.map((answers) => plan(answers, endpoint.port)),
-      Stream.tap((planned) =>
-        Effect.sync(() => {
-          journal.planned = planned
-        })
-      )
+  tell: (answer: Answer | ResolveError) => Effect.Effect<void>
+): Effect.Effect<void> => Effect.catchAll(Stream.runForEach(resolver.resolve(endpoint.host), tell), tell)
+
+/** Ask the resolver for a race: each answer makes a new plan of all that is known. */
+const resolve = (resolver: Resolver["Type"], endpoint: Endpoint.Named, journal: Journal) =>
+(
+  offer: (plan: ReadonlyArray<Address.SocketAddress>) => void
+): Effect.Effect<void> => {
+  const name = String(endpoint.host)
+  const answers = new Answers(endpoint.port)
+  const tell = (answer: Answer | ResolveError): Effect.Effect<void> => {
+    if (answer._tag === "ResolveError" || answer._tag === "NoAddresses") {
+      const error = answer._tag === "ResolveError" ? answer : answer.error
+      journal.unanswered = journal.unanswered.filter((family) => family !== error.family)
+      return journal.record((at) => ({ _tag: "ResolutionFailed", at, name, error }))
+    }
+    const { addresses, family } = answer
+    answers.add(answer)
+    journal.unanswered = journal.unanswered.filter((asked) => asked !== family)
+    journal.planned = answers.plan
+    return Effect.map(
+      journal.record((at) => ({ _tag: "AddressesResolved", at, name, family, addresses })),
+      () => offer(answers.plan)
     )
-  }))
-
-const plan = (answers: ReadonlyArray<Answer>, port: Address.Port): ReadonlyArray<Address.SocketAddress> =>
-  AddressPlan.interleave(answers.flatMap((answer) => answer._tag === "Addresses" ? answer.addresses : []))
-    .map((ip) => Address.socketAddress(ip, port))
-
-/** No family had an address. The error that says most is told; all of them are its cause. */
-const noAddress = (host: string, errors: ReadonlyArray<ResolveError>): Effect.Effect<never, ResolveError> => {
-  const telling = errors.find((error) => error.reason !== "NotFound") ?? errors[0]
-  return Effect.fail(
-    new ResolveError({
-      host,
-      family: errors.length === 1 ? telling?.family : undefined,
-      reason: telling?.reason ?? "NotFound",
-      code: telling?.code,
-      cause: errors
+  }
+  journal.unanswered = families
+  return journal.record((at) => ({ _tag: "ResolutionStarted", at, name })).pipe(
+    Effect.zipRight(ask(resolver, endpoint, tell)),
+    Effect.map(() => {
+      journal.unanswered = []
     })
   )
 }
 
-// -----------------------------------------------------------------------------
-// the journal
-// -----------------------------------------------------------------------------
+/** The newest answer of each family, and the plan they make. */
+class Answers {
+  private readonly addresses = new Map<IpFamily, ReadonlyArray<Address.IpAddress>>()
+  plan: ReadonlyArray<Address.SocketAddress> = []
 
-/** The events of one dial: kept for the error's story, and told to the observer. */
-class Journal {
-  /** The newest plan, for what was never tried. */
-  planned: ReadonlyArray<Address.SocketAddress> = []
-  private readonly events: Array<DialEvent.DialEvent> = []
+  constructor(private readonly port: Address.Port) {}
 
-  private constructor(
-    private readonly endpoint: Endpoint.Endpoint,
-    private readonly startedAt: bigint,
-    private readonly tellers: ReadonlyArray<(event: DialEvent.DialEvent) => void>
-  ) {}
-
-  static begin(endpoint: Endpoint.Endpoint): Effect.Effect<Journal> {
-    return Effect.flatMap(DialEvent.Observer, ({ observers }) =>
-      Effect.clockWith((clock) => {
-        const startedAt = clock.unsafeCurrentTimeNanos()
-        return observers.length === 0
-          ? Effect.succeed(new Journal(endpoint, startedAt, []))
-          : Effect.map(
-            Effect.forEach(observers, (observe) => untroubled(() => observe(endpoint), () => {})),
-            (tellers) => new Journal(endpoint, startedAt, tellers)
-          )
-      }))
-  }
-
-  private elapsed(clock: Clock.Clock): number {
-    return Number(clock.unsafeCurrentTimeNanos() - this.startedAt) / 1e6
-  }
-
-  record(make: (at: number) => DialEvent.DialEvent): Effect.Effect<void> {
-    return Effect.clockWith((clock) => {
-      const event = make(this.elapsed(clock))
-      this.events.push(event)
-      return this.tellers.length === 0
-        ? Effect.void
-        : Effect.forEach(this.tellers, (tell) => untroubled(() => tell(event), undefined), { discard: true })
-    })
-  }
-
-  /** Only for observers: no report needs it, and the local address is parsed for whoever asks. */
-  get connected(): ((connection: Connection) => Effect.Effect<void>) | undefined {
-    return this.tellers.length === 0 ?
-      undefined :
-      ({ localAddress, remoteAddress: address }) =>
-        this.record((at) => ({ _tag: "Connected", at, address, localAddress }))
-  }
-
-  recordRace(event: HappyEyeballs.RaceEvent<Address.SocketAddress, AttemptError>): Effect.Effect<void> {
-    const { attempt, candidate: address } = event
-    return this.record((at) => {
-      switch (event._tag) {
-        case "Started":
-          return { _tag: "AttemptStarted", at, attempt, address }
-        case "Connected":
-          return { _tag: "AttemptConnected", at, attempt, address }
-        case "Failed":
-          return { _tag: "AttemptFailed", at, attempt, address, error: event.error }
-        case "Stopped":
-          return {
-            _tag: "AttemptStopped",
-            at,
-            attempt,
-            address,
-            error: new ConnectStopped({ target: String(address) })
-          }
-      }
-    })
-  }
-
-  get story(): Effect.Effect<
-    Pick<AllAttemptsFailed, "attempts" | "unresolved" | "elapsedMillis">
-  > {
-    return Effect.clockWith((clock) => {
-      const elapsedMillis = this.elapsed(clock)
-      return Effect.succeed({
-        attempts: DialEvent.reports(this.events, elapsedMillis, this.planned),
-        unresolved: DialEvent.unresolved(this.events),
-        elapsedMillis
-      })
-    })
-  }
-
-  /** The error of a dial with no candidate left. */
-  get failure(): Effect.Effect<never, AllAttemptsFailed | ResolveError> {
-    return Effect.flatMap(
-      this.story,
-      (story): Effect.Effect<never, AllAttemptsFailed | ResolveError> =>
-        story.attempts.length === 0 && this.events.some((event) => event._tag === "ResolutionStarted")
-          ? noAddress(Endpoint.hostText(this.endpoint), story.unresolved)
-          : Effect.fail(new AllAttemptsFailed({ endpoint: Endpoint.format(this.endpoint), ...story }))
-    )
-  }
-
-  /** The error of a dial whose time is over. An attempt that it stopped was running; else it was waiting for a name. */
-  timeout(timeoutMillis: number): Effect.Effect<never, DialTimeout> {
-    return Effect.flatMap(this.story, ({ attempts, unresolved }) =>
-      Effect.fail(
-        new DialTimeout({
-          endpoint: Endpoint.format(this.endpoint),
-          phase: attempts.some((report) => report.outcome === "Stopped") ? "connecting" : "resolving",
-          timeoutMillis,
-          attempts,
-          unresolved
-        })
-      ))
+  add({ addresses, family }: Extract<Answer, { _tag: "Addresses" }>): void {
+    this.addresses.set(family, addresses.map(Address.unmap).filter((ip) => !Address.isUnspecified(ip)))
+    this.plan = AddressPlan.interleave([...this.addresses.values()].flat())
+      .map((ip) => Address.socketAddress(ip, this.port))
   }
 }
-
-/** An observer that throws is logged and gives `otherwise`; it never changes what it observes. */
-const untroubled = <A>(call: () => A, otherwise: A): Effect.Effect<A> =>
-  Effect.catchAllDefect(
-    Effect.sync(call),
-    (defect) => Effect.as(Effect.logError("a DialEvent observer threw", defect), otherwise)
-  )

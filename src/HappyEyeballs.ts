@@ -14,26 +14,27 @@
  * The race is generic in what an attempt is: any Effect. Each gets a Scope of its own, a child of the one in the
  * environment; the winner's lives on there, every other is closed.
  *
- * One coordinator owns the state, an immutable value; attempts, the timer and new plans reach it as messages. So there
- * is one place where things happen and one order in which they did.
+ * One coordinator decides. Its state is an immutable value; attempts, timers and new plans reach it as messages. So
+ * there is one order in which things happened. (What a fiber left behind, its exit, is noted beside the state, because
+ * an interruption of the coordinator may lose a message but not that.)
  *
- * Not here: what the candidates are and who orders them (`AddressPlan`), deadlines (`Dialer`).
+ * Not here: what the candidates are, who orders them (`AddressPlan`) and what an attempt is (`Attempt`).
  *
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
+import * as Chunk from "effect/Chunk"
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Equal from "effect/Equal"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as HashSet from "effect/HashSet"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import { endAll } from "./internal/endAll.js"
-import { Mailbox } from "./internal/mailbox.js"
+import { Inbox } from "./internal/inbox.js"
 
 /**
  * RFC 8305 §8: "Connection Attempt Delay: The time to wait between connection attempts in the absence of RTT data.
@@ -65,16 +66,19 @@ export type RaceEvent<C, E> =
  * @category models
  */
 export interface RaceOptions<C, A, E, R, R2> {
-  /** The plan known at the start, in the order of starting. Equal candidates are attempted once. */
+  /** The plan known at the start, in the order of starting. Candidates that are `Equal` (and hash so) are attempted once. */
   readonly candidates: ReadonlyArray<C>
-  /** Newer plans, each complete: it replaces what has not started. The race waits for it while it has not ended. */
-  readonly later?: Stream.Stream<ReadonlyArray<C>, never, R2> | undefined
+  /**
+   * Where newer plans come from: an Effect that calls `offer` with each, complete: it replaces what has not started.
+   * The race waits for it while it has not ended.
+   */
+  readonly later?: ((offer: (plan: ReadonlyArray<C>) => void) => Effect.Effect<void, never, R2>) | undefined
   /**
    * One attempt. What it acquires goes into `scope` (`Scope.extend`), which the race closes before anyone hears of an
-   * attempt that failed or lost, and leaves open for the winner. (A parameter and not a Scope in the environment:
+   * attempt that failed or lost, and leaves open for the winner, who may close it when it is over. (A parameter and not a Scope in the environment:
    * providing a service costs as much as forking a fiber.)
    */
-  readonly attempt: (candidate: C, scope: Scope.Scope) => Effect.Effect<A, E, R>
+  readonly attempt: (candidate: C, scope: Scope.CloseableScope) => Effect.Effect<A, E, R>
   /**
    * The time from the start of one attempt to the start of the next.
    *
@@ -152,10 +156,13 @@ export const race = <C, A, E, R, R2 = never>(
   const { candidates, later, timeout } = options
   const [only] = candidates
   return Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(Effect.scope, (home) =>
-      only !== undefined && candidates.length === 1 && later === undefined && timeout === undefined
-        ? alone(options, home, only, restore)
-        : contest(options, home, restore))
+    Effect.flatMap(
+      Effect.scope,
+      (home) =>
+        only !== undefined && candidates.length === 1 && later === undefined && timeout === undefined
+          ? alone(options, home, only, restore)
+          : contest(options, home, restore)
+    )
   )
 }
 
@@ -163,7 +170,7 @@ type Restore = <B, E, R>(effect: Effect.Effect<B, E, R>) => Effect.Effect<B, E, 
 
 /**
  * A race of one that nobody joins and nothing ends is its attempt, in the caller's own fiber: a dial of a literal
- * address, for which the fiber, the mailbox and the timer would be half of the work.
+ * address, for which the fiber, the inbox and the timer would be half of the work.
  */
 const alone = <C, A, E, R, R2>(
   options: RaceOptions<C, A, E, R, R2>,
@@ -171,20 +178,27 @@ const alone = <C, A, E, R, R2>(
   candidate: C,
   restore: Restore
 ): Effect.Effect<A, RaceFailed<C, E>, R> =>
-  Effect.flatMap(enlist(options, home, candidate, 0), (runner) =>
-    Effect.matchCauseEffect(restore(options.attempt(candidate, runner.scope)), {
-      onFailure: (cause) => {
-        runner.exit = Exit.failCause(cause)
-        const failure = Cause.failureOption(cause)
-        return Effect.zipRight(
-          settle(options, runner, "lost"),
-          Option.isSome(failure)
-            ? Effect.fail(new RaceFailed<C, E>({ failures: [{ candidate, error: failure.value }] }))
-            : Effect.failCause(cause as Cause.Cause<never>)
-        )
-      },
-      onSuccess: (value) => Effect.zipRight(settle(options, runner, "won"), handOut(options, value))
-    }))
+  Effect.flatMap(
+    enlist(options, home, candidate, 0),
+    (runner) =>
+      Effect.matchCauseEffect(restore(Effect.suspend(() => options.attempt(candidate, runner.scope))), {
+        onFailure: (cause) => {
+          runner.exit = Exit.failCause(cause)
+          const failure = failureOf(cause)
+          return Effect.zipRight(
+            settle(options, runner, "lost"),
+            Option.isSome(failure)
+              ? Effect.fail(new RaceFailed<C, E>({ failures: [{ candidate, error: failure.value }] }))
+              : Effect.failCause(cause as Cause.Cause<never>)
+          )
+        },
+        onSuccess: (value) => handOut(options, runner, value, settle(options, runner, "won"))
+      })
+  )
+
+/** The error of an attempt that failed; none when it was interrupted or has a defect, its own or its cleanup's. */
+const failureOf = <E>(cause: Cause.Cause<E>): Option.Option<E> =>
+  Cause.isDie(cause) ? Option.none() : Cause.failureOption(cause)
 
 const contest = <C, A, E, R, R2>(
   options: RaceOptions<C, A, E, R, R2>,
@@ -193,18 +207,18 @@ const contest = <C, A, E, R, R2>(
 ): Effect.Effect<A, RaceFailed<C, E> | RaceTimeout, R | R2> => {
   const coordinator = new Coordinator(options, home)
   const course = coordinator.run({
-    plan: options.candidates,
+    waiting: fresh(options.candidates, HashSet.empty()),
     final: options.later === undefined,
-    started: [],
+    started: HashSet.empty(),
     running: 0,
     due: true,
-    failures: []
+    failures: Chunk.empty()
   })
   return Effect.zipRight(
     coordinator.listen,
     Effect.matchCauseEffect(restore(course), {
       onFailure: (cause) => Effect.zipRight(coordinator.dismiss(undefined), Effect.failCause(cause)),
-      onSuccess: ({ runner, value }) => Effect.zipRight(coordinator.dismiss(runner), handOut(options, value))
+      onSuccess: ({ runner, value }) => handOut(options, runner, value, coordinator.dismiss(runner))
     })
   )
 }
@@ -247,7 +261,7 @@ const settle = <C, A, E, R, R2>(
     if (place === "won") return tell(options, { _tag: "Connected", attempt, candidate })
     const close = Scope.close(scope, exit ?? Exit.void)
     if (told) return close
-    const failure = exit === undefined || Exit.isSuccess(exit) ? Option.none() : Cause.failureOption(exit.cause)
+    const failure = exit === undefined || Exit.isSuccess(exit) ? Option.none() : failureOf(exit.cause)
     return Effect.zipRight(
       close,
       tell(
@@ -259,8 +273,17 @@ const settle = <C, A, E, R, R2>(
     )
   })
 
-const handOut = <C, A, E, R, R2>({ onSuccess }: RaceOptions<C, A, E, R, R2>, value: A): Effect.Effect<A> =>
-  onSuccess === undefined ? Effect.succeed(value) : Effect.as(onSuccess(value), value)
+/** The winner's value, once what is left to do is done; a defect in that closes what the winner holds. */
+const handOut = <C, A, E, R, R2>(
+  { onSuccess }: RaceOptions<C, A, E, R, R2>,
+  { scope }: Runner<C, A, E>,
+  value: A,
+  before: Effect.Effect<void>
+): Effect.Effect<A> =>
+  Effect.matchCauseEffect(onSuccess === undefined ? before : Effect.zipRight(before, onSuccess(value)), {
+    onFailure: (cause) => Effect.zipRight(Scope.close(scope, Exit.failCause(cause)), Effect.failCause(cause)),
+    onSuccess: () => Effect.succeed(value)
+  })
 
 const tell = <C, A, E, R, R2>(
   { onEvent }: RaceOptions<C, A, E, R, R2>,
@@ -279,14 +302,15 @@ type Message<C, A, E> =
   | { readonly _tag: "TimeOver" }
 
 interface State<C, E> {
-  readonly plan: ReadonlyArray<C>
+  /** What may still start, in order. */
+  readonly waiting: ReadonlyArray<C>
   /** Whether no newer plan can come. */
   readonly final: boolean
-  readonly started: ReadonlyArray<C>
+  readonly started: HashSet.HashSet<C>
   readonly running: number
   /** Whether the next candidate may start now. */
   readonly due: boolean
-  readonly failures: ReadonlyArray<Failure<C, E>>
+  readonly failures: Chunk.Chunk<Failure<C, E>>
 }
 
 type Course<C, A, E, R> = Effect.Effect<
@@ -295,13 +319,21 @@ type Course<C, A, E, R> = Effect.Effect<
   R
 >
 
-const next = <C>({ plan, started }: Pick<State<C, unknown>, "plan" | "started">): C | undefined =>
-  plan.find((candidate) => !started.some((other) => Equal.equals(other, candidate)))
+/** What of a plan was not started, each candidate once. */
+const fresh = <C>(plan: ReadonlyArray<C>, started: HashSet.HashSet<C>): ReadonlyArray<C> => {
+  const seen = HashSet.beginMutation(started)
+  return plan.filter((candidate) => {
+    if (HashSet.has(seen, candidate)) return false
+    HashSet.add(seen, candidate)
+    return true
+  })
+}
 
 class Coordinator<C, A, E, R, R2> {
-  private readonly mailbox = new Mailbox<Message<C, A, E>>()
+  private readonly inbox = new Inbox<Message<C, A, E>>()
   private readonly runners: Array<Runner<C, A, E>> = []
-  /** Attempts, timers and the feed of plans. Daemons: {@link dismiss} ends them, whatever ends the race. */
+  private delay: Fiber.RuntimeFiber<void> | undefined
+  /** Attempts, the deadline and the feed of plans. Daemons: {@link dismiss} ends them, whatever ends the race. */
   private readonly workers: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
 
   constructor(
@@ -311,22 +343,22 @@ class Coordinator<C, A, E, R, R2> {
 
   /** Start the next candidate, give up, or wait for what comes. */
   run(state: State<C, E>): Course<C, A, E, R> {
-    const candidate = next(state)
+    const [candidate] = state.waiting
     if (state.due && candidate !== undefined) {
       return Effect.flatMap(this.start(state, candidate), (state) => this.run(state))
     }
     if (state.running === 0 && state.final && candidate === undefined) {
-      return Effect.fail(new RaceFailed<C, E>({ failures: state.failures }))
+      return Effect.fail(new RaceFailed<C, E>({ failures: Chunk.toReadonlyArray(state.failures) }))
     }
-    return Effect.flatMap(this.mailbox.take, (message) => this.receive(state, message))
+    return Effect.flatMap(this.inbox.take, (message) => this.receive(state, message))
   }
 
   private receive(state: State<C, E>, message: Message<C, A, E>): Course<C, A, E, R> {
     switch (message._tag) {
       case "DelayOver":
-        return this.run(message.started === state.started.length ? { ...state, due: true } : state)
+        return this.run(message.started === HashSet.size(state.started) ? { ...state, due: true } : state)
       case "Plan":
-        return this.run({ ...state, plan: message.plan })
+        return this.run({ ...state, waiting: fresh(message.plan, state.started) })
       case "NoMorePlans":
         return Exit.isFailure(message.exit) ? Effect.failCause(message.exit.cause) : this.run({ ...state, final: true })
       case "TimeOver":
@@ -336,9 +368,9 @@ class Coordinator<C, A, E, R, R2> {
         if (Exit.isSuccess(exit)) {
           return Effect.as(Effect.uninterruptible(settle(this.options, runner, "won")), { runner, value: exit.value })
         }
-        const failure = Cause.failureOption(exit.cause)
+        const failure = failureOf(exit.cause)
         if (Option.isNone(failure)) return Effect.failCause(exit.cause as Cause.Cause<never>)
-        const failures = [...state.failures, { candidate: runner.candidate, error: failure.value }]
+        const failures = Chunk.append(state.failures, { candidate: runner.candidate, error: failure.value })
         return Effect.zipRight(
           Effect.uninterruptible(settle(this.options, runner, "lost")),
           this.run({ ...state, running: state.running - 1, due: true, failures })
@@ -348,47 +380,60 @@ class Coordinator<C, A, E, R, R2> {
   }
 
   private start(state: State<C, E>, candidate: C): Effect.Effect<State<C, E>, never, R> {
-    const started = [...state.started, candidate]
-    const fork = Effect.flatMap(enlist(this.options, this.home, candidate, state.started.length), (runner) => {
+    const attempt = HashSet.size(state.started)
+    const waiting = state.waiting.slice(1)
+    const fork = Effect.flatMap(enlist(this.options, this.home, candidate, attempt), (runner) => {
       this.runners.push(runner)
       return this.work(
         // Closed here and not by the coordinator, so that one slow cleanup does not wait for another.
         Effect.onExit(
-          this.options.attempt(candidate, runner.scope),
+          Effect.suspend(() => this.options.attempt(candidate, runner.scope)),
           (exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(runner.scope, exit)
         ),
         (exit) => {
           runner.exit = exit
-          this.mailbox.post({ _tag: "Settled", runner, exit })
+          this.inbox.post({ _tag: "Settled", runner, exit })
         }
       )
     })
     // Nobody waits for the delay when nobody can follow.
-    const delay = state.final && next({ plan: state.plan, started }) === undefined
-      ? Effect.void
-      : this.remind(this.options.attemptDelay ?? defaultAttemptDelay, { _tag: "DelayOver", started: started.length })
+    const delay = state.final && waiting.length === 0
+      ? this.stopDelay
+      : Effect.zipRight(this.stopDelay, this.startDelay(attempt + 1))
     return Effect.as(
       Effect.uninterruptible(Effect.zipRight(fork, delay)),
-      { ...state, started, running: state.running + 1, due: false }
+      { ...state, waiting, started: HashSet.add(state.started, candidate), running: state.running + 1, due: false }
     )
   }
 
-  /** Feed newer plans, and the end of the time, to the mailbox. */
+  /** One Connection Attempt Delay runs at a time: from the newest start. */
+  private startDelay(started: number): Effect.Effect<void> {
+    const delay = Effect.sleep(this.options.attemptDelay ?? defaultAttemptDelay)
+    return Effect.map(
+      Effect.forkDaemon(Effect.interruptible(
+        Effect.zipRight(delay, Effect.sync(() => this.inbox.post({ _tag: "DelayOver", started })))
+      )),
+      (fiber) => {
+        this.delay = fiber
+      }
+    )
+  }
+
+  private get stopDelay(): Effect.Effect<void> {
+    return this.delay === undefined ? Effect.void : endAll([this.delay])
+  }
+
+  /** Feed newer plans, and the end of the time, to the inbox. */
   get listen(): Effect.Effect<void, never, R2> {
     const { later, timeout } = this.options
-    const deadline = timeout === undefined ? Effect.void : this.remind(timeout, { _tag: "TimeOver" })
+    const deadline = timeout === undefined ? Effect.void : this.work(Effect.sleep(timeout), (exit) => {
+      if (Exit.isSuccess(exit)) this.inbox.post({ _tag: "TimeOver" })
+    })
     const plans = later === undefined ? Effect.void : this.work(
-      Stream.runForEach(later, (plan) => Effect.sync(() => this.mailbox.post({ _tag: "Plan", plan }))),
-      (exit) => this.mailbox.post({ _tag: "NoMorePlans", exit })
+      Effect.suspend(() => later((plan) => this.inbox.post({ _tag: "Plan", plan }))),
+      (exit) => this.inbox.post({ _tag: "NoMorePlans", exit })
     )
     return Effect.zipRight(deadline, plans)
-  }
-
-  /** Post a message when a time has passed. */
-  private remind(after: Duration.DurationInput, message: Message<C, A, E>): Effect.Effect<void> {
-    return this.work(Effect.sleep(after), (exit) => {
-      if (Exit.isSuccess(exit)) this.mailbox.post(message)
-    })
   }
 
   /** Fork a worker; `done` runs as it ends, however it does. */
@@ -408,11 +453,13 @@ class Coordinator<C, A, E, R, R2> {
    */
   dismiss(winner: Runner<C, A, E> | undefined): Effect.Effect<void> {
     return Effect.zipRight(
-      endAll(this.workers),
+      Effect.suspend(() => endAll(this.delay === undefined ? this.workers : [...this.workers, this.delay])),
       Effect.forEach(
         this.runners,
         (runner) =>
-          runner === winner || (runner.told && winner !== undefined) ? Effect.void : settle(this.options, runner, "lost"),
+          runner === winner || (runner.told && winner !== undefined)
+            ? Effect.void
+            : settle(this.options, runner, "lost"),
         { discard: true }
       )
     )

@@ -39,15 +39,20 @@ interface Options {
 type Event = HappyEyeballs.RaceEvent<string, string>
 
 const plansOf = (later: Options["later"]) =>
-  later === undefined ? undefined : Stream.fromIterable(later).pipe(
-    Stream.mapEffect(([at, plan]) =>
-      Clock.currentTimeMillis.pipe(
-        Effect.flatMap((now) => Effect.sleep(at - now)),
-        Effect.zipRight(plan === "never" ? Effect.never : Effect.succeed(plan))
-      )
-    ),
-    Stream.filter((plan) => plan !== "end")
+  later === undefined ? undefined : feed(
+    Stream.fromIterable(later).pipe(
+      Stream.mapEffect(([at, plan]) =>
+        Clock.currentTimeMillis.pipe(
+          Effect.flatMap((now) => Effect.sleep(at - now)),
+          Effect.zipRight(plan === "never" ? Effect.never : Effect.succeed(plan))
+        )
+      ),
+      Stream.filter((plan) => plan !== "end")
+    )
   )
+
+const feed = <C>(plans: Stream.Stream<ReadonlyArray<C>>) => (offer: (plan: ReadonlyArray<C>) => void) =>
+  Stream.runForEach(plans, (plan) => Effect.sync(() => offer(plan)))
 
 /** A race over the table, with all it left traces of. */
 const raceOf = (table: Table, options: Options = {}) => {
@@ -284,7 +289,7 @@ describe("the end of a race", () => {
     Effect.gen(function*() {
       const fiber = yield* HappyEyeballs.race({
         candidates: ["a"],
-        later: Stream.dieMessage("no plan"),
+        later: () => Effect.dieMessage("no plan"),
         attempt: () => Effect.never
       }).pipe(Effect.scoped, Effect.exit, Effect.fork)
       yield* TestClock.adjust("1 second")
@@ -298,7 +303,7 @@ describe("the end of a race", () => {
       const candidate = (n: number) => Data.struct({ n })
       const fiber = yield* HappyEyeballs.race({
         candidates: [candidate(1), candidate(2), candidate(1)],
-        later: Stream.make([candidate(2), candidate(1), candidate(3)]),
+        later: feed(Stream.make([candidate(2), candidate(1), candidate(3)])),
         attempt: ({ n }) =>
           Effect.sync(() => tried.push(n)).pipe(
             Effect.zipRight(Effect.sleep("10 millis")),

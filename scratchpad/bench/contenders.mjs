@@ -30,8 +30,10 @@ export const openBare = (port) =>
   Effect.flatMap(Effect.scope, (scope) =>
     Effect.async((resume) => {
       const socket = connect(to(port))
-      socket.once("connect", () =>
-        resume(Effect.as(Scope.addFinalizer(scope, Effect.sync(() => socket.destroy())), socket)))
+      socket.once(
+        "connect",
+        () => resume(Effect.as(Scope.addFinalizer(scope, Effect.sync(() => socket.destroy())), socket))
+      )
       socket.on("error", (error) => resume(Effect.fail(error)))
     }))
 

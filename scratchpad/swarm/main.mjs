@@ -22,8 +22,8 @@ const main = async () => {
     new Promise((resolve, reject) => {
       const worker = new Worker(new URL(import.meta.url), { workerData: {} })
       const give = () => {
-        if (state.next >= end || state.failures.length > 0) return worker.postMessage(undefined)
-        worker.postMessage({ from: state.next, seeds: Math.min(portion, end - state.next) })
+        if (state.next >= end || state.failures.length > 0) return worker.postMessage(undefined, [])
+        worker.postMessage({ from: state.next, seeds: Math.min(portion, end - state.next) }, [])
         state.next += portion
       }
       worker.on("message", (failures) => {
@@ -51,6 +51,6 @@ if (isMainThread) {
 } else {
   parentPort.on("message", (portion) => {
     if (portion === undefined) return parentPort.close()
-    parentPort.postMessage(Swarm.run({ ...portion, ...workerData, enough: 3 }).map(Swarm.format))
+    parentPort.postMessage(Swarm.run({ ...portion, ...workerData, enough: 3 }).map(Swarm.format), [])
   })
 }

@@ -16,6 +16,7 @@ import * as Exit from "effect/Exit"
 import { stripVTControlCharacters } from "node:util"
 import type { ConnectionLost, DialError } from "../DialError.js"
 import { pretty } from "../DialError.js"
+import { printable } from "../internal/printable.js"
 import type { BadUsage } from "./arguments.js"
 import type { LabError } from "./lab.js"
 import { complain, type StdioError } from "./stdio.js"
@@ -31,15 +32,15 @@ export const settle = (error: Failure): Effect.Effect<number> => {
     case "InvalidEndpoint":
       return Effect.as(complain(usage(error.message)), 2)
     case "StdioError":
-      return error.code === "EPIPE" ? Effect.succeed(141) : Effect.as(complain(`dial: ${error.message}`), 1)
+      return error.code === "EPIPE" ? Effect.succeed(141) : Effect.as(complain(`dial: ${printable(error.message)}`), 1)
     case "LabError":
-      return Effect.as(complain(`dial: ${error.message}`), 1)
+      return Effect.as(complain(`dial: ${printable(error.message)}`), 1)
     default:
       return Effect.as(complain(pretty(error)), 1)
   }
 }
 
-const usage = (problem: string): string => `dial: ${problem} (see dial --help)`
+const usage = (problem: string): string => `dial: ${printable(problem)} (see dial --help)`
 
 const oneLine = (doc: HelpDoc.HelpDoc): string =>
   stripVTControlCharacters(HelpDoc.toAnsiText(doc)).replaceAll(/\s+/g, " ").trim()

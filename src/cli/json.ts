@@ -6,8 +6,9 @@
  */
 import * as Equal from "effect/Equal"
 import { type SocketAddress, unnamed } from "../Address.js"
-import type { AttemptReport, DialError } from "../DialError.js"
+import type { AttemptReport, DialError, ResolveError } from "../DialError.js"
 import type { DialEvent } from "../DialEvent.js"
+import { printable } from "../internal/printable.js"
 import { hostOf } from "./words.js"
 
 /** An event as `JSON.stringify` takes it; `undefined` fields are those left out. */
@@ -17,8 +18,8 @@ export interface JsonEvent {
   readonly [field: string]: unknown
 }
 
-/** An event as one line of JSON, without the newline. */
-export const line = (event: DialEvent): string => JSON.stringify(encode(event))
+/** An event as one line of JSON, without the newline; what JSON leaves raw and a terminal obeys is escaped too. */
+export const line = (event: DialEvent): string => printable(JSON.stringify(encode(event)))
 
 /** An event as a plain object of JSON values. */
 const encode = (event: DialEvent): JsonEvent => {
@@ -28,10 +29,8 @@ const encode = (event: DialEvent): JsonEvent => {
       return { ...head, name: event.name }
     case "AddressesResolved":
       return { ...head, name: event.name, family: event.family, addresses: event.addresses.map(String) }
-    case "ResolutionFailed": {
-      const { code, family, message, reason } = event.error
-      return { ...head, name: event.name, family, reason, code, message }
-    }
+    case "ResolutionFailed":
+      return { ...head, name: event.name, ...lookup(event.error) }
     case "AttemptStarted":
     case "AttemptStopped":
     case "AttemptConnected":
@@ -47,7 +46,8 @@ const encode = (event: DialEvent): JsonEvent => {
         ...head,
         error: event.error._tag,
         message: event.error.message,
-        attempts: attemptsOf(event.error).map(attempt)
+        attempts: attemptsOf(event.error).map(attempt),
+        unresolved: unresolvedOf(event.error).map(lookup)
       }
   }
 }
@@ -65,6 +65,11 @@ const local = (address: SocketAddress) => ({
 })
 
 const attemptsOf = (error: DialError): ReadonlyArray<AttemptReport> => "attempts" in error ? error.attempts : []
+
+const unresolvedOf = (error: DialError): ReadonlyArray<ResolveError> =>
+  "unresolved" in error ? error.unresolved : error._tag === "ResolveError" ? [error] : []
+
+const lookup = ({ code, family, message, reason }: ResolveError) => ({ family, reason, code, message })
 
 const attempt = (report: AttemptReport) =>
   report.outcome === "NeverTried"

@@ -2,6 +2,7 @@
  * Lines of text with a tone for each part, and the one place that knows what a tone looks like on a terminal. Pure.
  */
 import * as Ansi from "@effect/printer-ansi/Ansi"
+import { printable } from "../internal/printable.js"
 
 /** What a part of a line means, which says its colour where there are colours. */
 export type Tone = "plain" | "strong" | "faint" | "connected" | "failed" | "stopped" | "answered"
@@ -15,25 +16,62 @@ export interface Part {
 /** A line, without its newline. */
 export type Line = ReadonlyArray<Part>
 
-/** A part of a line. */
-export const part = (text: string, tone: Tone = "plain"): Part => ({ text, tone })
+/** A part of a line. A UNIX path may hold escape codes; they are shown, not obeyed. */
+export const part = (text: string, tone: Tone = "plain"): Part => ({ text: printable(text), tone })
+
+/**
+ * What a terminal gives two columns: Unicode's East Asian Wide and Fullwidth (UAX #11), in ranges rounded over the
+ * unassigned, and the emoji. A wrong guess misplaces a column; only one too low wraps a line, so doubts are wide.
+ */
+const wide = new RegExp(
+  "[\\p{Emoji_Presentation}\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3" +
+    "\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6" +
+    "\u{16fe0}-\u{18dff}\u{1aff0}-\u{1b2ff}\u{1f200}-\u{1f2ff}\u{20000}-\u{3fffd}]",
+  "u"
+)
+/** U+FE0F makes a narrow symbol a wide emoji, so it counts as the column it adds. */
+const combining = /(?!\ufe0f)[\p{Mn}\p{Me}\p{Cf}]/u
+
+/** How many columns a text takes on a terminal. */
+export const columns = (text: string): number => {
+  let sum = 0
+  for (const char of text) sum += columnsOf(char)
+  return sum
+}
+
+const columnsOf = (char: string): number => wide.test(char) ? 2 : combining.test(char) ? 0 : 1
+
+/** As much of the beginning of a text as `width` columns hold. */
+const take = (text: string, width: number): string => {
+  let taken = ""
+  let left = width
+  for (const char of text) {
+    left -= columnsOf(char)
+    if (left < 0) break
+    taken += char
+  }
+  return taken
+}
 
 /** A text in `width` columns: padded, or cut with an ellipsis. */
-export const fit = (text: string, width: number): string =>
-  text.length <= width ? text.padEnd(width) : width < 1 ? "" : `${text.slice(0, width - 1)}…`
+export const fit = (text: string, width: number): string => {
+  const shown = columns(text) <= width ? text : width < 1 ? "" : `${take(text, width - 1)}…`
+  return shown + " ".repeat(Math.max(0, width - columns(shown)))
+}
 
 /** A line in at most `width` columns, so that it never wraps. */
 export const clip = (line: Line, width: number): Line => {
   const [first, ...rest] = line
   if (first === undefined || width <= 0) return []
-  return first.text.length <= width
-    ? [first, ...clip(rest, width - first.text.length)]
+  const used = columns(first.text)
+  return used <= width
+    ? [first, ...clip(rest, width - used)]
     : [{ ...first, text: fit(first.text, width) }]
 }
 
 /** A line as text, with escape codes or without. */
 export const paint = (line: Line, colour: boolean): string =>
-  (colour ? line.map(painted).join("") : line.map(({ text }) => visible(text)).join("")).trimEnd()
+  (colour ? line.map(painted).join("") : line.map(({ text }) => text).join("")).trimEnd()
 
 const styles: { readonly [T in Tone]: Ansi.Ansi | undefined } = {
   plain: undefined,
@@ -50,8 +88,5 @@ const reset = "\u001B[0m"
 
 const painted = ({ text, tone }: Part): string => {
   const style = styles[tone]
-  return style === undefined || text.trim() === "" ? visible(text) : `${Ansi.stringify(style)}${visible(text)}${reset}`
+  return style === undefined || text.trim() === "" ? text : `${Ansi.stringify(style)}${text}${reset}`
 }
-
-/** A UNIX path may hold escape codes; they are shown, not obeyed. */
-const visible = (text: string): string => text.replaceAll(/\p{Cc}/gu, "\u{FFFD}")

@@ -13,7 +13,7 @@ import { createRequire } from "node:module"
 import { stripVTControlCharacters } from "node:util"
 import * as Endpoint from "../Endpoint.js"
 import * as NodeNetwork from "../node/NodeNetwork.js"
-import { parseTimeout } from "./arguments.js"
+import { checkWords, parseTimeout } from "./arguments.js"
 import { connect } from "./connect.js"
 import { demo } from "./demo.js"
 import { settle, teardown } from "./exit.js"
@@ -81,6 +81,7 @@ process.once("SIGTERM", () => {
 })
 
 guard.pipe(
+  Effect.zipRight(checkWords(process.argv.slice(2))),
   Effect.zipRight(quietly(run(process.argv))),
   Effect.as(0),
   Effect.catchAll(settle),

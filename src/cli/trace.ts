@@ -4,6 +4,7 @@
 import type * as Terminal from "@effect/platform/Terminal"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { randomUUID } from "node:crypto"
 import * as Dialer from "../Dialer.js"
 import type { DialError } from "../DialError.js"
 import * as Endpoint from "../Endpoint.js"
@@ -18,8 +19,18 @@ export const trace = (
 ): Effect.Effect<void, DialError | StdioError, Dialer.Dialer | Terminal.Terminal> => {
   const display = options.json ? Display.json : canDraw() ? Display.waterfall : Display.transcript
   const title = `${paint([part(Endpoint.format(endpoint), "strong")], hasColour())}\n`
-  return Effect.zipRight(
-    options.json ? Effect.void : write(title),
-    Effect.scoped(Effect.asVoid(Display.watch(Dialer.dial(endpoint, { timeout: options.timeout }), display)))
+  return warmUp.pipe(
+    Effect.zipRight(options.json ? Effect.void : write(title)),
+    Effect.zipRight(
+      Effect.scoped(Effect.asVoid(Display.watch(Dialer.dial(endpoint, { timeout: options.timeout }), display)))
+    )
   )
 }
+
+/**
+ * The first dial of a process loads and compiles code for longer than a near host takes to answer, and would tell that
+ * as the network's time. So one goes ahead to a UNIX socket that is not there: it fails at once and touches no network.
+ */
+const warmUp: Effect.Effect<void, never, Dialer.Dialer> = Effect.suspend(() =>
+  Dialer.dial(`unix:/nonexistent/${randomUUID()}`, { timeout: "1 second" })
+).pipe(Effect.scoped, Effect.ignore)

@@ -9,8 +9,9 @@
  *     connected to 127.0.0.8:20480 from 127.0.0.1:51234 in 252 ms
  */
 import type { DialEvent } from "../DialEvent.js"
+import { printable } from "../internal/printable.js"
 import { families } from "../Resolver.js"
-import { clip, fit, type Line, part, type Tone } from "./lines.js"
+import { clip, columns, fit, type Line, part, type Tone } from "./lines.js"
 import { hostOf, millis, outcomeText, reasonText, recordType } from "./words.js"
 
 /** What a picture is drawn for. */
@@ -108,7 +109,7 @@ const listed = (addresses: ReadonlyArray<string>): string => {
 }
 
 const attemptRow = (start: Of<"AttemptStarted">, events: ReadonlyArray<DialEvent>): Row => {
-  const row = { label: `#${start.attempt}  ${hostOf(start.address)}`, startedAt: start.at }
+  const row = { label: `#${start.attempt}  ${printable(hostOf(start.address))}`, startedAt: start.at }
   const end = events.find((event) =>
     event._tag !== "AttemptStarted" && "attempt" in event && event.attempt === start.attempt
   )
@@ -143,8 +144,8 @@ interface Layout {
 }
 
 const layoutOf = (rows: ReadonlyArray<Row>, { now, width }: Frame): Layout => {
-  const label = Math.min(Math.max(0, ...rows.map((row) => row.label.length)), Math.floor(width * 0.4))
-  const outcome = Math.min(Math.max(0, ...rows.map((row) => row.outcome.length)), outcomeWidth)
+  const label = Math.min(Math.max(0, ...rows.map((row) => columns(row.label))), Math.floor(width * 0.4))
+  const outcome = Math.min(Math.max(0, ...rows.map((row) => columns(row.outcome))), outcomeWidth)
   const left = width - label - outcome - 2 * timeWidth - 5 * gap.length
   return {
     label,

@@ -4,6 +4,7 @@
  * which shifts its position to where the address began and tags it `InvalidEndpoint`.
  */
 import * as Either from "effect/Either"
+import { quoted } from "./printable.js"
 
 /** Why a text was refused; `position` is a 0-based UTF-16 offset into that text. */
 export interface Problem {
@@ -19,7 +20,7 @@ export const shifted = <A>(self: Either.Either<A, Problem>, by: number): Either.
   by === 0 ? self : Either.mapLeft(self, ({ position, reason }) => ({ position: position + by, reason }))
 
 /** Quotes input for a reason: whatever was passed, the reason stays one short line. */
-export const quote = (text: string): string => JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text)
+export const quote = (text: string): string => quoted(text, 40)
 
 /** Quotes the character at an offset, or names its code point where printing it would show nothing. */
 export const quoteAt = (text: string, offset: number): string => {

@@ -1,8 +1,9 @@
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import { endAll } from "./endAll.js"
-import { Mailbox } from "./mailbox.js"
+import { Inbox } from "./inbox.js"
 
 /** Something to ring at a time, in milliseconds of {@link Timers}' own clock. */
 interface Entry {
@@ -21,20 +22,32 @@ const slice = 1000
  * microseconds of CPU a dial, a quarter of a dial on loopback, and 85 when ten thousand are under way.
  *
  * Entries of equal duration ring in the order in which they were made, so each duration has a list whose head is its
- * next. The Scope ends the fiber; what has not rung by then never rings.
+ * next. The Scope ends the fiber, or lets it end once the entries that are left have rung: a dial may outlive the layer
+ * of its Dialer, and keeps its deadline. {@link closed} timers take no more.
  */
 export class Timers {
   private readonly lists = new Map<number, Set<Entry>>()
-  private readonly mailbox = new Mailbox<void>()
+  private readonly inbox = new Inbox<void>()
   /** Until when the fiber is not interested in new entries: the time it will wake by itself. */
   private wakesAt = Infinity
+
+  closed = false
 
   private constructor(readonly clock: Clock.Clock) {}
 
   static readonly make: Effect.Effect<Timers, never, Scope.Scope> = Effect.clockWith((clock) => {
     const timers = new Timers(clock)
-    return Effect.as(Effect.forkScoped(Effect.interruptible(Effect.forever(timers.turn))), timers)
+    const fiber = Effect.forkDaemon(Effect.interruptible(timers.run))
+    return Effect.as(Effect.acquireRelease(fiber, (fiber) => timers.close(fiber)), timers)
   })
+
+  private close(fiber: Fiber.RuntimeFiber<void>): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.closed = true
+      const idle = [...this.lists.values()].every((list) => list.size === 0)
+      return idle ? endAll([fiber]) : Effect.void
+    })
+  }
 
   /** Ring after a time, in milliseconds. The result, run before that, makes it never ring. */
   after(millis: number, ring: () => void): () => void {
@@ -44,7 +57,7 @@ export class Timers {
     list.add(entry)
     if (entry.at < this.wakesAt) {
       this.wakesAt = entry.at
-      this.mailbox.post()
+      this.inbox.post()
     }
     return () => {
       list.delete(entry)
@@ -52,20 +65,30 @@ export class Timers {
   }
 
   /** Ring what is due, then sleep until more is, or until an earlier entry is made. */
-  private readonly turn: Effect.Effect<void> = Effect.suspend(() => {
-    const nearest = this.ringDue()
-    if (nearest === undefined) {
-      this.wakesAt = Infinity
-      return this.mailbox.take
-    }
+  private get run(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const nearest = this.ringDue()
+      if (nearest === undefined && this.closed) return Effect.void
+      return Effect.zipRight(nearest === undefined ? this.wait : this.sleepUntil(nearest), this.run)
+    })
+  }
+
+  private get wait(): Effect.Effect<void> {
+    this.wakesAt = Infinity
+    return this.inbox.take
+  }
+
+  private sleepUntil(nearest: number): Effect.Effect<void> {
     const sleep = Math.min(nearest - this.now(), slice)
     this.wakesAt = this.now() + sleep
     return Effect.acquireUseRelease(
-      Effect.forkDaemon(Effect.interruptible(Effect.zipRight(Effect.sleep(sleep), Effect.sync(() => this.mailbox.post())))),
-      () => this.mailbox.take,
+      Effect.forkDaemon(
+        Effect.interruptible(Effect.zipRight(Effect.sleep(sleep), Effect.sync(() => this.inbox.post())))
+      ),
+      () => this.inbox.take,
       (sleeper) => endAll([sleeper])
     )
-  })
+  }
 
   private ringDue(): number | undefined {
     const now = this.now()

@@ -58,7 +58,7 @@ const open = (request: OpenRequest): Effect.Effect<SocketHandle, AttemptError> =
         address: request.address,
         localAddress: request.localAddress,
         reason: refused[0],
-        cause: new Error(refused[1])
+        detail: refused[1]
       })
     )
 }
@@ -71,7 +71,7 @@ const refusal = (
   if (localAddress !== undefined && localAddress.family !== address.family) {
     return ["InvalidArgument", `a local address of family ${localAddress.family}`]
   }
-  if (address._tag !== "Unix") return undefined
+  if (address._tag !== "Unix") return zoneRefusal(address) ?? (localAddress && zoneRefusal(localAddress))
   if (localAddress !== undefined) return ["Unsupported", "Node cannot bind a UNIX socket before it connects"]
   // Node takes an empty path for TCP on localhost and connects to the first 107 bytes of one that is too long.
   const size = Buffer.byteLength(sunPath(address.path))
@@ -80,6 +80,21 @@ const refusal = (
     return ["InvalidArgument", `a UNIX socket path of ${size} bytes, more than the kernel can hold`]
   }
   return undefined
+}
+
+/** Node takes for a host name, and looks up, what it does not read as an address. */
+const zoneRefusal = (address: Address.SocketAddress): readonly [AttemptError["reason"], string] | undefined => {
+  if (address._tag !== "Inet6") return undefined
+  const { ip } = zoned(address) as Address.Inet6
+  if (ip.zone === undefined) {
+    return Address.isLinkLocal(ip) && !Address.isIpv4Mapped(ip)
+      ? ["InvalidArgument", "a link-local address needs a zone, as in fe80::1%eth0"]
+      : undefined
+  }
+  if (Os.networkInterfaces()[ip.zone] === undefined) {
+    return ["InvalidArgument", `no interface ${ip.zone}${ip.zone.startsWith("25") ? " (%25 is a URL's way)" : ""}`]
+  }
+  return Net.isIP(ip.toString()) === 0 ? ["Unsupported", `Node cannot name the interface ${ip.zone}`] : undefined
 }
 
 /** `sizeof(sun_path)`, on Linux and elsewhere. */
@@ -145,6 +160,7 @@ class NodeSocketHandle implements SocketHandle {
   private lossWaiters: Set<Resume<ConnectionLost>> | undefined
   private unread: Uint8Array | undefined
   private peerEnded = false
+  private ending = false
   /** Whether the kernel may not be asked for more in this phase of the loop. */
   private resting = false
 
@@ -242,6 +258,7 @@ class NodeSocketHandle implements SocketHandle {
           : this.death === undefined
           ? Effect.void
           : Effect.fail(this.loss(this.death))
+        this.endWhenWritten()
         waiter?.(finished)
       })
       // The kernel took it all at once: no need to wait for Node to say so.
@@ -274,9 +291,17 @@ class NodeSocketHandle implements SocketHandle {
   get end(): Effect.Effect<void, ConnectionLost> {
     return Effect.suspend(() => {
       if (this.death !== undefined || this.socket === undefined) return Effect.fail(this.loss(this.lose("End")))
-      if (!this.socket.writableEnded) this.socket.end()
+      // Not before all is written: once Node has been told to end, what is queued can no longer be discarded by a
+      // reset, and an abort would make a body cut short look whole.
+      this.ending = true
+      this.endWhenWritten()
       return this.finished
     })
+  }
+
+  private endWhenWritten(): void {
+    const socket = this.socket
+    if (this.ending && socket !== undefined && socket.writableLength === 0 && !socket.writableEnded) socket.end()
   }
 
   /** Waits until everything written, and the FIN after it, is with the kernel. */
@@ -342,11 +367,30 @@ class NodeSocketHandle implements SocketHandle {
   // ---------------------------------------------------------------------------
 
   connected(socket: Net.Socket): void {
-    if (this.request.address._tag !== "Unix") {
+    const { address } = this.request
+    if (address._tag !== "Unix") {
       // getsockname now: after a close Node has forgotten. Parsed when somebody asks.
-      this.local = { address: socket.localAddress ?? "0.0.0.0", port: socket.localPort ?? 0 }
+      const local = this.local = { address: socket.localAddress ?? "0.0.0.0", port: socket.localPort ?? 0 }
+      if (local.port === address.port && local.address === address.ip.toString()) return this.connectedToItself()
     }
     this.settle(undefined)
+  }
+
+  /**
+   * A dial of a free port of the ephemeral range of this machine may be given that very port for its own end, and then
+   * connects to itself (RFC 9293 §3.5, simultaneous open). Nobody listens there: Go's selfConnect, too, calls it refused.
+   */
+  private connectedToItself(): void {
+    const { address, localAddress } = this.request
+    this.settle(
+      new AttemptError({
+        operation: "connect",
+        address,
+        localAddress,
+        reason: "Refused",
+        cause: new Error("nobody listens: the socket was connected to itself")
+      })
+    )
   }
 
   /** Node's `error`: before the connect it fails the attempt, after it the connection. */

@@ -49,7 +49,7 @@ export const notFound: NameFault = names.NoSuchName({ reason: "NotFound" })
  * @since 0.1.0
  * @category names
  */
-export const empty: NameFault = notFound
+export const empty: NameFault = names.NoSuchName({ reason: "NotFound" })
 
 /**
  * The name server tried and failed (SERVFAIL).

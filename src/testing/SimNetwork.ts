@@ -25,7 +25,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Address from "../Address.js"
 import * as Connection from "../Connection.js"
 import * as Dialer from "../Dialer.js"
@@ -291,24 +291,33 @@ const whoOpens: Effect.Effect<string> = Effect.flatMap(
     })
 )
 
-/** Run a behaviour over an accepted socket. */
-const serveWith =
-  (runtime: Runtime.Runtime<never>) => (network: Network, behaviour: Behaviour, socket: SimSocket): void => {
+/** Run a behaviour over an accepted socket. The host's ports are in the runtime: a fiber of its own copies them less. */
+const serveWith = (runtime: Runtime.Runtime<never>) => {
+  const runtimes = new Map<string, Runtime.Runtime<Ports>>()
+  return (network: Network, behaviour: Behaviour, socket: SimSocket): void => {
     const host = network.host(socket.host)
+    const known = runtimes.get(host.name)
+    const own = known ?? Runtime.updateContext(runtime, () => contextOf(network, host))
+    if (known === undefined) runtimes.set(host.name, own)
     const connection = Connection.fromHandle(socket, socket.request.socketType)
-    const program = Effect.suspend(() => behaviour(connection)).pipe(
-      Effect.scoped,
-      Effect.provide(contextOf(network, host)),
-      Effect.onExit((exit) => {
-        if (Exit.isSuccess(exit)) return connection.close()
-        network.behaved(socket, exit.cause)
-        return connection.abort
-      })
+    const program = Effect.flatMap(
+      Scope.make(),
+      (scope) =>
+        Effect.onExit(Scope.extend(Effect.suspend(() => behaviour(connection)), scope), (exit) =>
+          Effect.zipRight(
+            Scope.close(scope, exit),
+            Effect.suspend(() => {
+              if (Exit.isSuccess(exit)) return connection.close()
+              network.behaved(socket, exit.cause)
+              return connection.abort
+            })
+          ))
     )
-    const fiber = Runtime.runFork(runtime)(program, { immediate: false })
+    const fiber = Runtime.runFork(own)(program, { immediate: false })
     host.behaviours.add(fiber)
     fiber.addObserver(() => host.behaviours.delete(fiber))
   }
+}
 
 const shutDown = (network: Network): Effect.Effect<void> =>
   Effect.suspend(() => {
@@ -357,7 +366,7 @@ const steering = (network: Network): Context.Tag.Service<SimNetwork> => {
       Effect.acquireRelease(
         Effect.sync(() => {
           network.steered(`inject ${injection.fault._tag} on ${injection.target}`)
-          return network.inject(injection)
+          return network.injections.inject(injection)
         }),
         (stop) => Effect.sync(stop)
       ),

@@ -224,7 +224,8 @@ class World {
     const advance = (): boolean => {
       let any = this.scheduler.drain()
       // A run that was stopped may take the time it needs to clean up.
-      while (exit === undefined && this.clock.jump(stuck === undefined ? end : Infinity)) {
+      const going = () => exit === undefined
+      while (going() && this.clock.jump(stuck === undefined ? end : Infinity)) {
         any = true
         this.scheduler.drain()
       }

@@ -1,6 +1,53 @@
 /**
  * A network for tests: simulated, deterministic, on virtual time.
  *
+ * A test is an effect, a network written down as data, and what is to go wrong in it. `SimNetwork.run` runs it to its
+ * end in no time, and fails with `LeakDetected` when it left anything open, so no test has to look for that.
+ *
+ * **Example** (Testing a service with a retry policy)
+ *
+ * ```ts
+ * import { Duration, Effect, Option, Schedule } from "effect"
+ * import { Dialer } from "effect-dial"
+ * import { Behaviour, Fault, SimNetwork } from "effect-dial/testing"
+ * import * as assert from "node:assert"
+ *
+ * // The service: one greeting. It tries again when every address failed, for nothing else.
+ * const greeting = Dialer.dial("hello.test:80", { timeout: "5 seconds" }).pipe(
+ *   Effect.flatMap((connection) => connection.read),
+ *   Effect.map(Option.match({ onNone: () => "", onSome: (bytes) => new TextDecoder().decode(bytes) })),
+ *   Effect.scoped,
+ *   Effect.retry({
+ *     schedule: Schedule.exponential("1 second"),
+ *     times: 3,
+ *     while: (error) => error._tag === "AllAttemptsFailed"
+ *   })
+ * )
+ * const hello = { 80: Behaviour.send("hello") }
+ * const network = {
+ *   hosts: { four: { addresses: ["10.0.0.2"], listeners: hello }, six: { addresses: ["fd00::2"], listeners: hello } },
+ *   names: { "hello.test": ["10.0.0.2", "fd00::2"] }
+ * }
+ *
+ * const tests = Effect.gen(function*() {
+ *   // It retries when it is refused: twice by each host, after 1 and 2 seconds.
+ *   const refused = [Fault.on("*", Fault.refused, { times: 4 })]
+ *   const [waited, answer] = yield* SimNetwork.run(Effect.timed(greeting), { ...network, faults: refused })
+ *   assert.deepStrictEqual([Duration.toMillis(waited), answer], [3000, "hello"])
+ *
+ *   // It gives up at once on a name that is not there.
+ *   const error = yield* Effect.flip(SimNetwork.run(greeting, { ...network, names: { "hello.test": Fault.notFound } }))
+ *   assert.ok(error._tag === "ResolveError" && error.reason === "NotFound")
+ *
+ *   // It goes to the next address when one is a black hole, well within the deadline.
+ *   const hole = [Fault.on("six", Fault.silentSyn)]
+ *   const [late] = yield* SimNetwork.run(Effect.timed(greeting), { ...network, faults: hole })
+ *   assert.deepStrictEqual(Duration.toMillis(late), 250)
+ * })
+ *
+ * await Effect.runPromise(tests)
+ * ```
+ *
  * @since 0.1.0
  */
 export * as Behaviour from "./Behaviour.js"

@@ -113,7 +113,9 @@ describe("a network", () => {
       yield* Effect.scoped(Dialer.dial("10.0.0.2:80", { localAddress: { inet } }))
     }))
 
-  sim("does not bind where a listener is", { hosts: { ...web().hosts, client: { addresses: ["10.0.0.1"], listeners: { 4000: Behaviour.echo } } } }, () =>
+  sim("does not bind where a listener is", {
+    hosts: { ...web().hosts, client: { addresses: ["10.0.0.1"], listeners: { 4000: Behaviour.echo } } }
+  }, () =>
     Effect.gen(function*() {
       const inet = Address.socketAddress(Address.unsafeParse("10.0.0.1"), Address.Port(4000))
       const error = yield* Effect.flip(Dialer.dial("10.0.0.2:80", { localAddress: { inet } }))
@@ -419,6 +421,32 @@ describe("steering", () => {
       yield* crash("web")
       const error = yield* Effect.flip(Dialer.dial("10.0.0.2:80", { timeout: "5 seconds" }))
       expect(error._tag).toBe("DialTimeout")
+    }))
+
+  sim(
+    "what had arrived from a host before it crashed can still be read",
+    web({}, Behaviour.send("last words")),
+    () =>
+      Effect.gen(function*() {
+        const { crash } = yield* SimNetwork.SimNetwork
+        const connection = yield* Dialer.dial("10.0.0.2:80")
+        yield* Effect.sleep("1 second")
+        yield* crash("web")
+        expect(yield* readings(connection)).toEqual(["last words", "end"])
+      })
+  )
+
+  sim("what had arrived before a reset can still be read, and then the reset", web(), () =>
+    Effect.gen(function*() {
+      const { listen } = yield* SimNetwork.SimNetwork
+      const address = yield* listen(
+        "web",
+        "81",
+        (connection) => Effect.zipRight(connection.write("last words"), Effect.delay(connection.abort, "1 second"))
+      )
+      const connection = yield* Dialer.dial(String(address))
+      yield* Effect.sleep("5 seconds")
+      expect(yield* readings(connection)).toEqual(["last words", "Reset"])
     }))
 
   sim("a crash interrupts the host's behaviours", {}, () =>

@@ -6,8 +6,8 @@ import type { SocketAddress } from "../../src/Address.js"
 import * as Connection from "../../src/Connection.js"
 import { ConnectionLost, lostFromErrno } from "../../src/DialError.js"
 import * as NodeTransport from "../../src/node/NodeTransport.js"
-import { Arena, LawBroken } from "../../src/testing/laws.js"
 import { Fault, SimNetwork, type Topology } from "../../src/testing/index.js"
+import { Arena, LawBroken } from "../../src/testing/laws.js"
 import type { CloseMode, SocketHandle } from "../../src/Transport.js"
 import { at } from "../support/addresses.js"
 import { inet, openSockets, refusing, silent, temporaryDirectory, turns, unix } from "../support/loopback.js"
@@ -18,36 +18,46 @@ import { inet, openSockets, refusing, silent, temporaryDirectory, turns, unix } 
 
 const simulated = (host: string, ip: string, local: string, topology: Topology.Topology) =>
   Layer.provideMerge(
-    Layer.effect(Arena, Effect.gen(function*() {
-      const network = yield* SimNetwork.SimNetwork
-      let paths = 0
-      const settle = Effect.sleep("10 seconds")
-      const quiet = (tries: number): Effect.Effect<void, LawBroken> =>
-        Effect.flatMap(network.accounting, ({ accepted, bytesInFlight, dialed }) =>
-          accepted + dialed + bytesInFlight === 0
-            ? Effect.void
-            : tries > 0
-            ? Effect.zipRight(settle, quiet(tries - 1))
-            : Effect.fail(new LawBroken({ message: `open: ${dialed} dialed, ${accepted} accepted, ${bytesInFlight} bytes` })))
-      return {
-        listen: (kind, behaviour) =>
-          kind === "tcp"
-            ? network.listen(host, `${ip}:0`, behaviour)
-            : network.listen("client", `/run/${++paths}.sock`, behaviour),
-        refused: Effect.succeed(at(`${ip}:9`)),
-        silent: Effect.as(network.inject(Fault.on(`${ip}:7`, Fault.silentSyn)), at(`${ip}:7`)),
-        local: at(`${local}:0`),
-        foreign: at("203.0.113.9:0"),
-        missing: at("/run/missing.sock"),
-        settle,
-        // A socket of the program's own is closed at once; the peer's may have a way to go.
-        quiet: Effect.zipRight(
-          Effect.flatMap(network.accounting, ({ dialed }) =>
-            dialed === 0 ? Effect.void : Effect.fail(new LawBroken({ message: `${dialed} dialed sockets are open` }))),
-          quiet(10)
-        )
-      }
-    })),
+    Layer.effect(
+      Arena,
+      Effect.gen(function*() {
+        const network = yield* SimNetwork.SimNetwork
+        let paths = 0
+        const settle = Effect.sleep("10 seconds")
+        const quiet = (tries: number): Effect.Effect<void, LawBroken> =>
+          Effect.flatMap(network.accounting, ({ accepted, bytesInFlight, dialed }) =>
+            accepted + dialed + bytesInFlight === 0
+              ? Effect.void
+              : tries > 0
+              ? Effect.zipRight(settle, quiet(tries - 1))
+              : Effect.fail(
+                new LawBroken({ message: `open: ${dialed} dialed, ${accepted} accepted, ${bytesInFlight} bytes` })
+              ))
+        return {
+          listen: (kind, behaviour) =>
+            kind === "tcp"
+              ? network.listen(host, `${ip}:0`, behaviour)
+              : network.listen("client", `/run/${++paths}.sock`, behaviour),
+          refused: Effect.succeed(at(`${ip}:9`)),
+          silent: Effect.as(network.inject(Fault.on(`${ip}:7`, Fault.silentSyn)), at(`${ip}:7`)),
+          local: at(`${local}:0`),
+          foreign: at("203.0.113.9:0"),
+          missing: at("/run/missing.sock"),
+          settle,
+          // A socket of the program's own is closed at once; the peer's may have a way to go.
+          quiet: Effect.zipRight(
+            Effect.flatMap(
+              network.accounting,
+              ({ dialed }) =>
+                dialed === 0
+                  ? Effect.void
+                  : Effect.fail(new LawBroken({ message: `${dialed} dialed sockets are open` }))
+            ),
+            quiet(10)
+          )
+        }
+      })
+    ),
     SimNetwork.layer(topology)
   )
 
@@ -181,7 +191,9 @@ const listenOnNode = (
         server.listen({ ...where, backlog: 1024 }, () => {
           const address = server.address()
           resume(Effect.succeed(
-            typeof address === "string" || address === null ? unix(where.path ?? "") : inet(address.address, address.port)
+            typeof address === "string" || address === null
+              ? unix(where.path ?? "")
+              : inet(address.address, address.port)
           ))
         })
       }),
@@ -192,34 +204,37 @@ const listenOnNode = (
 /** Real sockets on 127.0.0.1. */
 export const nodeLoopback = Layer.merge(
   NodeTransport.layer,
-  Layer.scoped(Arena, Effect.gen(function*() {
-    const directory = yield* temporaryDirectory
-    let paths = 0
-    // What is open before anything is under test: others' sockets, and the listeners.
-    const known = new Set(openSockets())
-    const admit = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-      Effect.tap(effect, () => Effect.sync(() => openSockets().forEach((socket) => known.add(socket))))
-    const quiet = (tries: number): Effect.Effect<void, LawBroken> =>
-      Effect.suspend(() => {
-        const open = [...openSockets()].filter((socket) => !known.has(socket))
-        if (open.length === 0) return Effect.void
-        return tries > 0
-          ? Effect.zipRight(turns(5), quiet(tries - 1))
-          : Effect.fail(new LawBroken({ message: `${open.length} sockets are open` }))
-      })
-    return {
-      listen: (kind, behaviour) =>
-        admit(listenOnNode(
-          kind === "tcp" ? { host: "127.0.0.1", port: 0 } : { path: path.join(directory, `${++paths}.sock`) },
-          behaviour
-        )),
-      refused: admit(refusing()),
-      silent: admit(silent()),
-      local: at("127.0.0.1:0"),
-      foreign: at("203.0.113.9:0"),
-      missing: at(path.join(directory, "missing.sock")),
-      settle: turns(60),
-      quiet: quiet(200)
-    }
-  }))
+  Layer.scoped(
+    Arena,
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      let paths = 0
+      // What is open before anything is under test: others' sockets, and the listeners.
+      const known = new Set(openSockets())
+      const admit = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+        Effect.tap(effect, () => Effect.sync(() => openSockets().forEach((socket) => known.add(socket))))
+      const quiet = (tries: number): Effect.Effect<void, LawBroken> =>
+        Effect.suspend(() => {
+          const open = [...openSockets()].filter((socket) => !known.has(socket))
+          if (open.length === 0) return Effect.void
+          return tries > 0
+            ? Effect.zipRight(turns(5), quiet(tries - 1))
+            : Effect.fail(new LawBroken({ message: `${open.length} sockets are open` }))
+        })
+      return {
+        listen: (kind, behaviour) =>
+          admit(listenOnNode(
+            kind === "tcp" ? { host: "127.0.0.1", port: 0 } : { path: path.join(directory, `${++paths}.sock`) },
+            behaviour
+          )),
+        refused: admit(refusing()),
+        silent: admit(silent()),
+        local: at("127.0.0.1:0"),
+        foreign: at("203.0.113.9:0"),
+        missing: at(path.join(directory, "missing.sock")),
+        settle: turns(60),
+        quiet: quiet(200)
+      }
+    })
+  )
 )

@@ -1,11 +1,11 @@
 /** The laws can fail: each of these Transports has one bug, and the law that is about it says so. */
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Effect, Exit, Layer, Option } from "effect"
+import { Simulation } from "../../src/testing/index.js"
+import { type Arena } from "../../src/testing/laws.js"
 import { connection } from "../../src/testing/laws/connection.js"
 import { type Law } from "../../src/testing/laws/Law.js"
 import { transport } from "../../src/testing/laws/transport.js"
-import { type Arena } from "../../src/testing/laws.js"
-import { Simulation } from "../../src/testing/index.js"
 import { type SocketHandle, Transport } from "../../src/Transport.js"
 import { simulatedLoopback } from "./arenas.js"
 
@@ -17,7 +17,9 @@ const bugs: { readonly [name: string]: readonly [bug: Bug, law: string] } = {
     "what is written arrives, whole and in order (tcp)"
   ],
   "loses the last byte of large reads": [
-    (handle) => ({ read: Effect.map(handle.read, Option.map((bytes) => bytes.length > 100 ? bytes.subarray(1) : bytes)) }),
+    (handle) => ({
+      read: Effect.map(handle.read, Option.map((bytes) => bytes.length > 100 ? bytes.subarray(1) : bytes))
+    }),
     "no byte is lost, doubled or reordered when written in pieces of up to 1460"
   ],
   "never waits for the kernel": [
@@ -99,11 +101,16 @@ const broken = (bug: Bug) =>
   Layer.flatMap(simulatedLoopback, (context) =>
     Layer.merge(
       Layer.succeedContext(context),
-      Layer.effect(Transport, Effect.map(Effect.provide(Transport, context), (transport): Transport["Type"] => ({
-        open: (request) =>
-          Effect.map(transport.open(request), (handle) =>
-            Object.create(handle, Object.getOwnPropertyDescriptors(bug(handle))) as SocketHandle)
-      })))
+      Layer.effect(
+        Transport,
+        Effect.map(Effect.provide(Transport, context), (transport): Transport["Type"] => ({
+          open: (request) =>
+            Effect.map(
+              transport.open(request),
+              (handle) => Object.create(handle, Object.getOwnPropertyDescriptors(bug(handle))) as SocketHandle
+            )
+        }))
+      )
     ))
 
 describe("a Transport that", () => {

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import * as NodeResolver from "../../src/node/NodeResolver.js"
-import { Simulation, SimNetwork } from "../../src/testing/index.js"
+import { SimNetwork, Simulation } from "../../src/testing/index.js"
+import { connectionLaws, KnownNames, resolverLaws, transportLaws } from "../../src/testing/laws.js"
 import { connection } from "../../src/testing/laws/connection.js"
 import { resolver } from "../../src/testing/laws/resolver.js"
 import { transport } from "../../src/testing/laws/transport.js"
-import { connectionLaws, KnownNames, resolverLaws, transportLaws } from "../../src/testing/laws.js"
 import { nodeLoopback, simulatedLink, simulatedLoopback } from "./arenas.js"
 
 const virtual = { run: <A, E>(effect: Effect.Effect<A, E>) => Simulation.run(effect) }
@@ -21,7 +21,9 @@ connectionLaws("Node, over loopback", nodeLoopback)
 resolverLaws(
   "simulated",
   Layer.merge(
-    SimNetwork.layer({ names: { "web.test": { inet: ["10.0.0.2"], inet6: { answer: ["fd00::2"], delay: "1 second" } } } }),
+    SimNetwork.layer({
+      names: { "web.test": { inet: ["10.0.0.2"], inet6: { answer: ["fd00::2"], delay: "1 second" } } }
+    }),
     Layer.succeed(KnownNames, { known: "web.test", unknown: "nobody.test" })
   ),
   virtual

@@ -25,6 +25,8 @@ const lastEphemeral = 60999
 
 export class Host {
   up = true
+  /** How often it went down: what began in an earlier life it knows nothing of. */
+  crashes = 0
   readonly listeners = new Map<string, Listener>()
   readonly sockets = new Set<SimSocket>()
   readonly behaviours = new Set<Fiber.RuntimeFiber<unknown, unknown>>()

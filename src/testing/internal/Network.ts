@@ -1,38 +1,31 @@
 /**
- * The core of the simulated network: hosts, ways, faults, and the making of connections.
+ * The core of the simulated network: sockets, and how they become connections.
  */
 import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import type * as Runtime from "effect/Runtime"
-import { PCGRandom } from "effect/Utils"
 import * as Address from "../../Address.js"
 import { ConnectionLost, type LostReason } from "../../DialError.js"
-import { type CloseMode, type OpenRequest } from "../../Transport.js"
+import type { CloseMode, OpenRequest } from "../../Transport.js"
 import * as Behaviour from "../Behaviour.js"
-import type { ConnectFault, Injection, StreamFault } from "../Fault.js"
-import { isStreamFault } from "../Fault.js"
-import type { LinkQuality, Topology } from "../Topology.js"
-import type { NetworkEvent, PacketKind } from "../Trace.js"
-import { Agenda, type Entry } from "./Agenda.js"
+import type { ConnectFault } from "../Fault.js"
+import type { Topology } from "../Topology.js"
+import type { PacketKind } from "../Trace.js"
+import type { Entry } from "./Agenda.js"
 import type { Meter, Report } from "./Channel.js"
 import { Datagrams } from "./Datagrams.js"
-import { Host, type Listener } from "./Host.js"
-import { Names } from "./Names.js"
-import { Path } from "./Path.js"
+import type { Host, Listener } from "./Host.js"
+import { Injections } from "./Injections.js"
+import type { Path } from "./Path.js"
 import { Pipe } from "./Pipe.js"
+import { Places } from "./Places.js"
 import { type Net, SimSocket } from "./Socket.js"
-import { mapped, parseWhere } from "./where.js"
+import { mapped } from "./where.js"
 
 /** How a listener's behaviour is run over an accepted socket: the one thing here that needs fibers. */
 export type Serve = (network: Network, behaviour: Behaviour.Behaviour, socket: SimSocket) => void
-
-interface Active {
-  readonly injection: Injection
-  timesLeft: number
-  active: boolean
-}
 
 /** One connection being made. */
 interface Handshake {
@@ -42,6 +35,8 @@ interface Handshake {
   readonly back: Path
   readonly local: Address.SocketAddress
   readonly fault: ConnectFault | undefined
+  /** How often the host had crashed when it answered. */
+  crashes: number
   tries: number
   retry: Entry | undefined
 }
@@ -52,227 +47,30 @@ const synRetries = 6
 /** How long a host looks for a neighbour nobody is (three ARP or ND probes, one a second). */
 const neighbourTimeout = 3000
 
-const defaultClient = { addresses: ["192.0.2.1", "2001:db8::1"] }
 const defaultWindow = 65536
 const defaultRetransmitFor = 924_000
 
-export class Network implements Net {
-  readonly agenda: Agenda
-  readonly hosts = new Map<string, Host>()
-  readonly names: Names
-  readonly trace: Array<NetworkEvent> = []
-  private readonly paths = new Map<string, Path>()
-  private readonly owners = new Map<string, Host>()
-  private readonly injections: Array<Active> = []
-  private readonly random: PCGRandom
-  private readonly window: number
-  private readonly patience: number
-  private readonly tracing: boolean
+export class Network extends Places implements Net {
+  readonly injections: Injections
   /** Bytes taken from writers and not read. */
   readonly meter: Meter = { bytes: 0 }
+  private readonly window: number
+  private readonly patience: number
   private connections = 0
 
   constructor(
-    private readonly topology: Topology,
+    topology: Topology,
     clock: Clock.Clock,
     runtime: Runtime.Runtime<never>,
     private readonly serve: Serve
   ) {
-    this.agenda = new Agenda(clock, runtime)
-    this.random = new PCGRandom(topology.seed ?? 0)
+    super(topology, clock, runtime)
     this.window = topology.window ?? defaultWindow
     this.patience = topology.retransmitFor === undefined
       ? defaultRetransmitFor
       : Duration.toMillis(topology.retransmitFor)
-    this.tracing = topology.trace ?? true
-    const hosts: NonNullable<Topology["hosts"]> = { client: defaultClient, ...topology.hosts }
-    for (const [name, { addresses, descriptors, listeners }] of Object.entries(hosts)) {
-      const host = new Host(name, (addresses ?? []).map(Address.unsafeParse), descriptors ?? Infinity)
-      this.hosts.set(name, host)
-      for (const address of host.addresses) {
-        const text = String(address)
-        if (this.owners.has(text)) {
-          throw new Error(`${text} is given to two hosts: ${this.owners.get(text)?.name} and ${name}`)
-        }
-        this.owners.set(text, host)
-      }
-      for (const [where, behaviour] of Object.entries(listeners ?? {})) this.listen(host, where, behaviour, undefined)
-    }
-    for (const { between: [a, b], oneWay, ...quality } of topology.links ?? []) {
-      this.shape(this.path(a, b), quality)
-      if (oneWay !== true) this.shape(this.path(b, a), quality)
-    }
-    this.names = new Names(topology.names ?? {}, () => this.agenda.now, (event) => this.record(event))
-    for (const injection of topology.faults ?? []) this.inject(injection)
-  }
-
-  // ---------------------------------------------------------------------------
-  // hosts and ways
-  // ---------------------------------------------------------------------------
-
-  host(name: string): Host {
-    const host = this.hosts.get(name)
-    if (host === undefined) {
-      throw new Error(`no host ${JSON.stringify(name)}; there are ${[...this.hosts.keys()].join(", ")}`)
-    }
-    return host
-  }
-
-  path(from: string, to: string): Path {
-    const key = `${from} ${to}`
-    const known = this.paths.get(key)
-    if (known !== undefined) return known
-    const there = this.host(to)
-    const path = new Path(this.host(from).name, to, this.agenda, this.random)
-    if (from !== to) this.shape(path, this.topology.defaultLink ?? {})
-    path.set({ down: !there.up })
-    this.paths.set(key, path)
-    return path
-  }
-
-  get allPaths(): Iterable<Path> {
-    return this.paths.values()
-  }
-
-  private shape(path: Path, { bytesPerSecond, jitter, latency, loss }: LinkQuality): void {
-    if (latency !== undefined) path.latency = Duration.toMillis(latency)
-    if (jitter !== undefined) path.jitter = Duration.toMillis(jitter)
-    if (bytesPerSecond !== undefined) path.bytesPerMilli = bytesPerSecond / 1000
-    if (loss !== undefined) path.loss = loss
-  }
-
-  /** A host goes down or comes up, for everyone who sends to it. */
-  setUp(host: Host, up: boolean): void {
-    host.up = up
-    for (const path of this.paths.values()) {
-      if (path.to === host.name) path.set({ down: !up })
-    }
-  }
-
-  /** An address of a host under which a listener can be dialed. */
-  dialable(host: Host, address: Address.SocketAddress): Address.SocketAddress {
-    return address._tag === "Unix" || !Address.isUnspecified(address.ip)
-      ? address
-      : Address.socketAddress(host.addresses[0] ?? Address.unsafeParse("127.0.0.1"), address.port)
-  }
-
-  /** The host that has an address, as seen from another. */
-  owner(ip: Address.IpAddress, from: Host): Host | undefined {
-    const plain = Address.unmap(ip)
-    if (from.has(plain)) return from
-    return this.owners.get(
-      plain._tag === "Ipv6Address" && plain.zone !== undefined
-        ? String(new Address.Ipv6Address(plain.groups, undefined))
-        : String(plain)
-    )
-  }
-
-  /** Listen. Throws when the place is taken or is none. */
-  listen(host: Host, where: string, behaviour: Behaviour.Behaviour, openedBy: string | undefined): Listener {
-    const parsed = parseWhere(where)
-    const address = parsed.address._tag !== "Unix" && parsed.address.port === 0
-      ? Address.socketAddress(
-        parsed.address.ip,
-        host.ephemeral(parsed.socketType, parsed.address.ip) ?? Address.Port(0)
-      )
-      : parsed.address
-    const key = parsed.key(address)
-    if (host.listeners.has(key) || (address._tag !== "Unix" && !host.isFree(parsed.socketType, address))) {
-      throw new Error(`${host.name} cannot listen on ${where}: it is in use`)
-    }
-    if (address._tag === "Unix") host.files.add(key)
-    const listener: Listener = {
-      key,
-      host: host.name,
-      socketType: parsed.socketType,
-      address,
-      behaviour,
-      openedBy,
-      openedAt: this.agenda.now,
-      flows: new Map()
-    }
-    host.listeners.set(key, listener)
-    return listener
-  }
-
-  record(event: NetworkEvent): void {
-    if (this.tracing) this.trace.push(event)
-  }
-
-  steered(what: string): void {
-    if (this.tracing) this.trace.push({ _tag: "Steered", at: this.agenda.now, what })
-  }
-
-  // ---------------------------------------------------------------------------
-  // faults
-  // ---------------------------------------------------------------------------
-
-  /** Add a fault; gives the way to take it back. */
-  inject(injection: Injection): () => void {
-    const entry: Active = { injection, timesLeft: injection.times ?? Infinity, active: false }
-    this.injections.push(entry)
-    const begin = () => {
-      entry.active = true
-      const { fault } = injection
-      if (!isStreamFault(fault)) return
-      for (const host of this.hosts.values()) {
-        for (const socket of host.sockets) {
-          if (socket.dialed && socket.state === "connected" && this.applies(entry, socket)) {
-            this.strike(entry, fault, socket)
-          }
-        }
-      }
-    }
-    const stop = () => {
-      entry.active = false
-    }
-    const at = injection.at === undefined ? 0 : Duration.toMillis(injection.at)
-    if (at > 0) {
-      this.agenda.after(at, () => {
-        this.steered(`${injection.fault._tag} begins on ${injection.target}`)
-        begin()
-      })
-    } else {
-      begin()
-    }
-    if (injection.lasting !== undefined) this.agenda.after(at + Duration.toMillis(injection.lasting), stop)
-    return stop
-  }
-
-  private applies({ active, injection: { target }, timesLeft }: Active, socket: SimSocket): boolean {
-    if (!active || timesLeft <= 0) return false
-    if (target === "*") return true
-    const { address } = socket.request
-    if (target === String(address)) return true
-    if (address._tag === "Unix") return target === socket.host
-    if (target === String(address.ip)) return true
-    const owner = this.owner(address.ip, this.host(socket.host))?.name
-    return owner !== undefined && (target === owner || target === `${owner}:${address.port}`)
-  }
-
-  /** The first connect fault of these kinds that befalls a socket now. */
-  connectFault(socket: SimSocket, befalls: (fault: ConnectFault) => boolean): ConnectFault | undefined {
-    for (const entry of this.injections) {
-      const { fault } = entry.injection
-      if (isStreamFault(fault) || !befalls(fault) || !this.applies(entry, socket)) continue
-      entry.timesLeft -= 1
-      return fault
-    }
-    return undefined
-  }
-
-  private strike(entry: Active, fault: StreamFault, socket: SimSocket): void {
-    entry.timesLeft -= 1
-    const { afterBytes, direction } = entry.injection
-    const channel = direction === "sent" ? socket.outgoing : socket.incoming
-    channel?.inject(fault, afterBytes ?? 0)
-  }
-
-  private strikeAll(socket: SimSocket): void {
-    for (const entry of this.injections) {
-      const { fault } = entry.injection
-      if (isStreamFault(fault) && this.applies(entry, socket)) this.strike(entry, fault, socket)
-    }
+    this.injections = new Injections(this)
+    for (const injection of topology.faults ?? []) this.injections.inject(injection)
   }
 
   // ---------------------------------------------------------------------------
@@ -282,7 +80,9 @@ export class Network implements Net {
   /** Open a socket on a host; `undefined` when it has no descriptor left. */
   open(host: Host, request: OpenRequest, openedBy: string): SimSocket | undefined {
     const socket = new SimSocket(this, ++this.connections, host.name, request, true, this.agenda.now, openedBy)
-    if (host.sockets.size >= host.descriptors || this.connectFault(socket, isDescriptorFault) !== undefined) {
+    if (
+      host.sockets.size >= host.descriptors || this.injections.connectFault(socket, isDescriptorFault) !== undefined
+    ) {
       return undefined
     }
     host.sockets.add(socket)
@@ -344,14 +144,14 @@ export class Network implements Net {
     if (local === undefined) return
     const there = this.owner(address.ip, here)
     if (socket.request.socketType === "dgram") return this.connectDatagrams(socket, here, there, local)
-    const fault = this.connectFault(socket, isAnswerFault)
+    const fault = this.injections.connectFault(socket, isAnswerFault)
     if (there === undefined) {
       this.agenda.after(neighbourTimeout, () => socket.failed("connect", "EHOSTUNREACH"))
       return
     }
     const path = this.path(here.name, there.name)
     const back = this.path(there.name, here.name)
-    this.syn({ socket, there, path, back, local, fault, tries: 0, retry: undefined })
+    this.syn({ socket, there, path, back, local, fault, crashes: 0, tries: 0, retry: undefined })
   }
 
   /** Bind to a local address and port; `undefined` when that failed, which the socket has been told. */
@@ -361,7 +161,7 @@ export class Network implements Net {
     address: Address.Inet4 | Address.Inet6
   ): Address.SocketAddress | undefined {
     const { localAddress: asked, socketType } = socket.request
-    const fault = this.connectFault(socket, isBindFault)
+    const fault = this.injections.connectFault(socket, isBindFault)
     if (fault !== undefined) {
       socket.failed("bind", fault._tag === "BindInUse" ? "EADDRINUSE" : "EADDRNOTAVAIL")
       return undefined
@@ -447,6 +247,7 @@ export class Network implements Net {
   private synArrived(shake: Handshake): void {
     const { fault, socket, there } = shake
     if (!there.up || fault?._tag === "SilentSyn") return
+    shake.crashes = there.crashes
     if (fault?._tag === "HostUnreachable" || fault?._tag === "NetworkUnreachable") {
       const code = fault._tag === "HostUnreachable" ? "EHOSTUNREACH" : "ENETUNREACH"
       return this.answer(shake, "UNREACHABLE", () => socket.failed("connect", code))
@@ -477,13 +278,13 @@ export class Network implements Net {
           return
         }
         const listener = there.listenerAt("stream", socket.request.address)
-        if (listener === undefined) return reply.reset()
+        if (listener === undefined || there.crashes > shake.crashes) return reply.reset()
         this.accept(listener, there, socket, local, reply, forth, fault)
       }
     })
     this.packet(shake, "ACK", true, arrives)
     socket.connected(local, forth, reply)
-    this.strikeAll(socket)
+    this.injections.strikeAll(socket)
   }
 
   private accept(
@@ -543,7 +344,7 @@ export class Network implements Net {
   // ---------------------------------------------------------------------------
 
   private connectUnix(socket: SimSocket, here: Host, address: Address.Unix): void {
-    const fault = this.connectFault(socket, () => true)
+    const fault = this.injections.connectFault(socket, () => true)
     if (fault?._tag === "SilentSyn") return
     this.agenda.soon(() => {
       if (socket.state !== "connecting") return
@@ -560,7 +361,7 @@ export class Network implements Net {
       forth.twin = reply
       reply.twin = forth
       socket.connected(Address.unnamed, forth, reply)
-      this.strikeAll(socket)
+      this.injections.strikeAll(socket)
       this.accept(listener, here, socket, Address.unnamed, reply, forth, fault)
     })
   }

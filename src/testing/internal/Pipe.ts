@@ -96,7 +96,8 @@ export class Pipe implements Channel, Lane {
 
   reset(): void {
     if (this.dead) return
-    this.kill()
+    // What has arrived is the receiver's: it can be read before the reset is.
+    this.cut()
     const { receiver } = this
     if (this.silent) return
     // In a lane of its own: it waits for no retransmission of what it discards.
@@ -263,7 +264,7 @@ export class Pipe implements Channel, Lane {
   /** Bytes for a socket that is no more: the sender gets RST, one way later, and so does whoever was cut off. */
   private refuse(): void {
     const { receiver, sender } = this
-    this.kill()
+    this.cut()
     if (receiver !== undefined) this.agenda.soon(() => receiver.wasReset("ECONNRESET"))
     this.back.send({
       bytes: 0,
@@ -354,7 +355,7 @@ export class Pipe implements Channel, Lane {
     const { sender, twin } = this
     this.reset()
     if (twin === undefined) return
-    twin.kill()
+    twin.cut()
     this.agenda.after(0, () => sender?.wasReset("ECONNRESET"))
   }
 

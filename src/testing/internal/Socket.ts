@@ -210,7 +210,7 @@ export class SimSocket implements SocketHandle, ChannelEnd {
 
   timedOut(): void {
     if (this.state !== "connected") return
-    this.outgoing?.kill()
+    this.outgoing?.cut()
     this.incoming?.kill()
     this.lose("TimedOut", "ETIMEDOUT")
   }
@@ -219,7 +219,7 @@ export class SimSocket implements SocketHandle, ChannelEnd {
   crash(): void {
     if (this.state === "closed") return
     this.state = "closed"
-    this.outgoing?.kill()
+    this.outgoing?.cut()
     this.incoming?.closeReceiver()
     this.settle(attemptError(this.request, "connect", "ENETDOWN"))
     this.lose("Error", "ENETDOWN")

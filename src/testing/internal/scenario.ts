@@ -7,7 +7,7 @@ import * as Fault from "../Fault.js"
 import type { FamilyRecord, LinkQuality, NameRecord } from "../Topology.js"
 
 /** What a server does: send back, read and forget, send so many bytes and end, accept and end, or reset after a read. */
-export type Service =
+type Service =
   | { readonly _tag: "Echo" }
   | { readonly _tag: "Discard" }
   | { readonly _tag: "Source"; readonly bytes: number }
@@ -41,7 +41,7 @@ export interface Client {
   readonly interruptedAt: number | undefined
 }
 
-export interface Move {
+interface Move {
   readonly at: number
   readonly what: "partition" | "partition to" | "partition from" | "repair" | "hold" | "release" | "crash" | "restart"
   readonly server: number
@@ -208,11 +208,11 @@ export const recordOf = (server: Server, addresses: { readonly inet: string; rea
 
 /** Scenarios a little simpler than this one, the boldest first. */
 export const smaller = (scenario: Scenario): ReadonlyArray<Scenario> => [
-  ...without(scenario.clients).map((clients) => ({ ...scenario, clients })),
-  ...without(scenario.faults).map((faults) => ({ ...scenario, faults })),
-  ...without(scenario.moves).map((moves) => ({ ...scenario, moves })),
-  ...each(scenario.clients, simplerClients).map((clients) => ({ ...scenario, clients })),
-  ...each(scenario.servers, simplerServers).map((servers) => ({ ...scenario, servers })),
+  ...varied(scenario, "clients", without(scenario.clients)),
+  ...varied(scenario, "faults", without(scenario.faults)),
+  ...varied(scenario, "moves", without(scenario.moves)),
+  ...varied(scenario, "clients", each(scenario.clients, simplerClients)),
+  ...varied(scenario, "servers", each(scenario.servers, simplerServers)),
   ...(scenario.window === 65_536 ? [] : [{ ...scenario, window: 65_536 }])
 ]
 
@@ -224,12 +224,24 @@ const without = <A>(list: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
 const each = <A>(list: ReadonlyArray<A>, simpler: (element: A) => ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
   list.flatMap((element, index) => simpler(element).map((other) => list.with(index, other)))
 
+/** The whole with each of these values in one of its fields. */
+const varied = <A extends object, K extends keyof A>(
+  whole: A,
+  field: K,
+  values: ReadonlyArray<A[K]>
+): ReadonlyArray<A> => values.map((value) => Object.assign({}, whole, { [field]: value }))
+
+const withoutField = (quality: LinkQuality, field: string): ReadonlyArray<LinkQuality> =>
+  Object.entries(quality).some(([name, value]) => name === field && value !== undefined)
+    ? [{ ...quality, [field]: undefined }]
+    : []
+
+const simplerSteps = (step: Step): ReadonlyArray<Step> =>
+  step._tag === "Write" && step.bytes > 1 ? [{ ...step, bytes: 1 }, { ...step, bytes: step.bytes >> 1 }] : []
+
 const simplerClients = (client: Client): ReadonlyArray<Client> => [
-  ...without(client.steps).map((steps) => ({ ...client, steps })),
-  ...each(
-    client.steps,
-    (step) => step._tag === "Write" && step.bytes > 1 ? [{ ...step, bytes: 1 }, { ...step, bytes: step.bytes >> 1 }] : []
-  ).map((steps) => ({ ...client, steps })),
+  ...varied(client, "steps", without(client.steps)),
+  ...varied(client, "steps", each(client.steps, simplerSteps)),
   ...(client.startsAt > 0 ? [{ ...client, startsAt: 0 }] : []),
   ...(client.interruptedAt === undefined ? [] : [{ ...client, interruptedAt: undefined }])
 ]
@@ -237,6 +249,5 @@ const simplerClients = (client: Client): ReadonlyArray<Client> => [
 const simplerServers = (server: Server): ReadonlyArray<Server> => [
   ...(server.record === "plain" ? [] : [{ ...server, record: "plain" as const }]),
   ...(server.families === "inet" ? [] : [{ ...server, families: "inet" as const }]),
-  ...Object.keys(server.quality).map((field) => ({ ...server, quality: { ...server.quality, [field]: undefined } }))
-    .filter((other) => JSON.stringify(other) !== JSON.stringify(server))
+  ...varied(server, "quality", Object.keys(server.quality).flatMap((field) => withoutField(server.quality, field)))
 ]

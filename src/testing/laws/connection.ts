@@ -360,7 +360,8 @@ const ending: ReadonlyArray<Law<Transport | Arena>> = [
     Effect.gen(function*() {
       const reason = yield* Deferred.make<string>()
       const connection = yield* connectTo((peer) =>
-        Effect.tapError(Effect.zipRight(peer.write("x"), readToEnd(peer)), (lost) => Deferred.succeed(reason, lost.reason))
+        Effect.tapError(Effect.zipRight(peer.write("x"), readToEnd(peer)), (lost) =>
+          Deferred.succeed(reason, lost.reason))
       )
       yield* connection.read
       yield* connection.abort
@@ -441,7 +442,8 @@ const ending: ReadonlyArray<Law<Transport | Arena>> = [
       const seen = yield* Deferred.make<Uint8Array>()
       const address = yield* listen("tcp", (peer) =>
         Effect.flatMap(readToEnd(peer), (bytes) => Deferred.succeed(seen, bytes)))
-      yield* Effect.scoped(Effect.flatMap(connect(address), (connection) => connection.write("bye")))
+      yield* Effect.scoped(Effect.flatMap(connect(address), (connection) =>
+        connection.write("bye")))
       yield* same("seen", new TextDecoder().decode(yield* Deferred.await(seen)), "bye")
     })),
 
@@ -473,12 +475,15 @@ const ending: ReadonlyArray<Law<Transport | Arena>> = [
         const { settle } = yield* Arena
         const sent = pattern(size)
         const connection = yield* connectTo((peer) =>
-          Effect.zipRight(peer.write(sent), Effect.zipRight(settle, peer.abort)))
+          Effect.zipRight(peer.write(sent), Effect.zipRight(settle, peer.abort))
+        )
         const chunks: Array<Uint8Array> = []
         const lost = yield* errorOf(
           "reading to the end",
           Effect.forever(Effect.flatMap(connection.read, (bytes) =>
-            Option.isNone(bytes) ? Effect.interrupt : Effect.sync(() => chunks.push(bytes.value))))
+            Option.isNone(bytes) ? Effect.interrupt : Effect.sync(() =>
+              chunks.push(bytes.value)
+            )))
         )
         yield* same("reason", lost.reason, "Reset")
         const received = concat(chunks)
@@ -509,7 +514,10 @@ const ending: ReadonlyArray<Law<Transport | Arena>> = [
       const connection = yield* connectTo((peer) => Effect.zipRight(peer.read, peer.abort))
       const waiting = yield* Effect.fork(Effect.all([connection.lost, connection.lost], { concurrency: 2 }))
       yield* connection.write("x")
-      yield* errorOf("reading on", Effect.forever(Effect.filterOrElse(connection.read, Option.isSome, () => Effect.interrupt)))
+      yield* errorOf(
+        "reading on",
+        Effect.forever(Effect.filterOrElse(connection.read, Option.isSome, () => Effect.interrupt))
+      )
       yield* same("reasons", (yield* Fiber.join(waiting)).map(({ reason }) => reason), ["Reset", "Reset"])
     })),
 

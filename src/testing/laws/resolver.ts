@@ -25,14 +25,18 @@ export class KnownNames extends Context.Tag("effect-dial/testing/laws/KnownNames
   readonly unknown: string
 }>() {}
 
-const name = (text: string): Effect.Effect<DomainName> => Effect.orDie(Either.match(domainName(text), {
-  onLeft: Effect.fail,
-  onRight: Effect.succeed
-}))
+const name = (text: string): Effect.Effect<DomainName> =>
+  Effect.orDie(Either.match(domainName(text), {
+    onLeft: Effect.fail,
+    onRight: Effect.succeed
+  }))
 
 const answersTo = (text: string) =>
-  Effect.flatMap(Resolver, ({ resolve }) =>
-    Effect.flatMap(name(text), (name) => Effect.map(Stream.runCollect(resolve(name)), (answers) => [...answers])))
+  Effect.flatMap(
+    Resolver,
+    ({ resolve }) =>
+      Effect.flatMap(name(text), (name) => Effect.map(Stream.runCollect(resolve(name)), (answers) => [...answers]))
+  )
 
 const addresses = (answers: ReadonlyArray<Answer>): ReadonlyArray<string> =>
   answers.flatMap((answer) => answer._tag === "Addresses" ? answer.addresses.map(String) : []).toSorted()

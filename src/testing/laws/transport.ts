@@ -16,8 +16,10 @@ import * as Behaviour from "../Behaviour.js"
 import { Arena, concat, connect, errorOf, holds, interruptedAtEveryStep, type Law, law, same, streamTo } from "./Law.js"
 
 const open = (address: Address.SocketAddress) =>
-  Effect.flatMap(Transport, (transport) =>
-    Effect.acquireRelease(transport.open(streamTo(address)), (handle) => dispose(handle)))
+  Effect.flatMap(
+    Transport,
+    (transport) => Effect.acquireRelease(transport.open(streamTo(address)), (handle) => dispose(handle))
+  )
 
 const dispose = (handle: SocketHandle) =>
   Effect.zipRight(Effect.zipRight(handle.stopReadingAndWriting, handle.close("abort")), handle.release)
@@ -147,21 +149,24 @@ export const transport: ReadonlyArray<Law<Transport | Arena>> = [
       yield* same("reason", Either.isLeft(result) && result.left.reason, "NotFound")
     })),
 
-  law("a connect that is never answered stays pending, and leaves nothing when it is closed", () =>
-    Effect.gen(function*() {
-      const { quiet, settle, silent } = yield* Arena
-      const address = yield* silent
-      let settled = false
-      yield* Effect.scoped(Effect.gen(function*() {
-        const handle = yield* open(address)
-        handle.connect(() => {
-          settled = true
-        })
-        yield* settle
-      }))
-      yield* holds(!settled, "it settled")
-      yield* quiet
-    })),
+  law(
+    "a connect that is never answered stays pending, and leaves nothing when it is closed",
+    () =>
+      Effect.gen(function*() {
+        const { quiet, settle, silent } = yield* Arena
+        const address = yield* silent
+        let settled = false
+        yield* Effect.scoped(Effect.gen(function*() {
+          const handle = yield* open(address)
+          handle.connect(() => {
+            settled = true
+          })
+          yield* settle
+        }))
+        yield* holds(!settled, "it settled")
+        yield* quiet
+      })
+  ),
 
   law("nobody is told of the outcome after stopReadingAndWriting", () =>
     Effect.gen(function*() {
@@ -187,17 +192,20 @@ export const transport: ReadonlyArray<Law<Transport | Arena>> = [
     })),
 
   ...(["orderly", "abort"] as const).map((mode) =>
-    law(`closing (${mode}) can be repeated, in every state, and so can stopping and releasing`, () =>
-      Effect.gen(function*() {
-        const { listen, silent } = yield* Arena
-        const address = yield* listen("tcp", Behaviour.echo)
-        const connecting = yield* open(yield* silent)
-        connecting.connect(() => {})
-        for (const handle of [yield* open(address), connecting, yield* established()]) {
-          const all = [handle.stopReadingAndWriting, handle.close(mode), handle.release]
-          yield* Effect.all([...all, ...all, handle.close("orderly"), handle.close("abort")], { discard: true })
-        }
-      }))
+    law(
+      `closing (${mode}) can be repeated, in every state, and so can stopping and releasing`,
+      () =>
+        Effect.gen(function*() {
+          const { listen, silent } = yield* Arena
+          const address = yield* listen("tcp", Behaviour.echo)
+          const connecting = yield* open(yield* silent)
+          connecting.connect(() => {})
+          for (const handle of [yield* open(address), connecting, yield* established()]) {
+            const all = [handle.stopReadingAndWriting, handle.close(mode), handle.release]
+            yield* Effect.all([...all, ...all, handle.close("orderly"), handle.close("abort")], { discard: true })
+          }
+        })
+    )
   ),
 
   law("the local address is the family's, with a port of its own, once connected", () =>
@@ -497,7 +505,9 @@ export const transport: ReadonlyArray<Law<Transport | Arena>> = [
           yield* connection.write(`number ${index}`)
           yield* connection.end
           const chunks: Array<Uint8Array> = []
-          for (let next = yield* connection.read; Option.isSome(next); next = yield* connection.read) chunks.push(next.value)
+          for (let next = yield* connection.read; Option.isSome(next); next = yield* connection.read) {
+            chunks.push(next.value)
+          }
           return text(concat(chunks))
         }))
       const indices = Array.from({ length: 100 }, (_, index) => index)

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
  * An unbounded queue for one consumer. Effect's Queue serves any number of consumers with a Deferred for each wait and
  * costs about 15 microseconds of CPU a race (a tenth of a dial on loopback); this one is an array and one callback.
  */
-export class Mailbox<M> {
+export class Inbox<M> {
   private readonly messages: Array<M> = []
   private waiter: ((message: Effect.Effect<M>) => void) | undefined
 

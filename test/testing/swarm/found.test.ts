@@ -1,0 +1,24 @@
+import { expect, it, vi } from "@effect/vitest"
+import { Swarm } from "../../../src/testing/index.js"
+import { Pipe } from "../../../src/testing/internal/Pipe.js"
+
+it("a bug is found, and told with its seed, a smaller scenario and the diagram", () => {
+  const take = Pipe.prototype.take
+  const spy = vi.spyOn(Pipe.prototype, "take").mockImplementation(function(this: Pipe) {
+    const bytes = take.call(this)
+    return bytes !== undefined && bytes.length > 1000 ? bytes.toReversed() : bytes
+  })
+  try {
+    const [failure] = Swarm.run({ seeds: 100 })
+    if (failure === undefined) throw new Error("it was not found")
+    expect(failure.violations.join()).toMatch(/byte \d+ of those (?:read|served)/)
+    const { clients, faults, moves } = JSON.parse(failure.scenario)
+    expect([clients.length, faults.length, moves.length]).toEqual([1, 0, 0])
+    const text = Swarm.format(failure)
+    expect(text).toContain(`seed ${failure.seed}:`)
+    expect(text).toMatch(/── DATA \d+ #1 ─*▶/)
+    expect(Swarm.check(failure.seed)).toEqual(failure)
+  } finally {
+    spy.mockRestore()
+  }
+}, 60_000)
