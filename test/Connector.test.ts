@@ -404,4 +404,16 @@ describe("a lost connection", () => {
       expect(transport.sockets.map(({ isOpen }) => isOpen)).toEqual([false, true])
       yield* connector.disconnect
     }))
+
+  it.effect("can be replaced by whoever hears of the loss, at once", () =>
+    Effect.gen(function*() {
+      const { connection, connector, transport } = yield* connected()
+      const owner = yield* Effect.fork(Effect.zipRight(connection.lost, connector.connect))
+      yield* TestClock.adjust("1 second")
+      yield* transport.sockets[0]?.lose("Reset") ?? Effect.void
+      yield* TestClock.adjust("40 millis")
+      yield* Fiber.join(owner)
+      expect(transport.sockets.map(({ isOpen }) => isOpen)).toEqual([false, true])
+      yield* connector.disconnect
+    }))
 })

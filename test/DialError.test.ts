@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Data, Match } from "effect"
+import { Data, Effect, Match } from "effect"
 import { constants } from "node:os"
 import * as Address from "../src/Address.js"
 import {
@@ -20,6 +20,7 @@ import {
   ResolveError,
   type ResolveReason
 } from "../src/DialError.js"
+import * as Endpoint from "../src/Endpoint.js"
 
 const inet = (text: string, port: number) => Address.socketAddress(Address.unsafeParse(text), Address.Port(port))
 const path = (name: string) => Address.unix(new Address.Pathname(name))
@@ -206,7 +207,51 @@ const messages: ReadonlyArray<readonly [Error, string]> = [
   ],
   [attempt("Unknown", "EXDEV"), "connect to 192.0.2.10:443: failed (EXDEV)"],
   [attempt("Unknown"), "connect to 192.0.2.10:443: failed"],
-  [attempt("AttemptTimeout"), "connect to 192.0.2.10:443: no answer within the attempt's own limit"],
+  [
+    attempt("InvalidArgument", "EINVAL"),
+    "connect to 192.0.2.10:443: not accepted; a blackhole route gives this too (EINVAL)"
+  ],
+  [
+    new AttemptError({ operation: "bind", address: v4, localAddress: here, reason: "InvalidArgument", code: "EINVAL" }),
+    "bind 192.0.2.1:0 to connect to 192.0.2.10:443: not accepted (EINVAL)"
+  ],
+  [
+    new AttemptError({
+      operation: "connect",
+      address: v4,
+      reason: "InvalidArgument",
+      detail: "a local address of family inet6"
+    }),
+    "connect to 192.0.2.10:443: not accepted: a local address of family inet6"
+  ],
+  [
+    new AttemptError({ operation: "socket", address: v4, reason: "Unsupported", detail: "stream sockets only" }),
+    "open a socket for 192.0.2.10:443: not supported: stream sockets only"
+  ],
+  [
+    attempt("PermissionDenied", "EACCES"),
+    "connect to 192.0.2.10:443: prohibited by a firewall or route (EACCES)"
+  ],
+  [
+    new AttemptError({
+      operation: "connect",
+      address: path("/run/db.sock"),
+      reason: "PermissionDenied",
+      code: "EACCES"
+    }),
+    "connect to /run/db.sock: permission denied (EACCES)"
+  ],
+  [
+    new AttemptError({
+      operation: "bind",
+      address: v4,
+      localAddress: here,
+      reason: "PermissionDenied",
+      code: "EACCES"
+    }),
+    "bind 192.0.2.1:0 to connect to 192.0.2.10:443: permission denied (EACCES)"
+  ],
+  [attempt("AttemptTimeout"), "connect to 192.0.2.10:443: no answer within its own limit"],
   [
     new AttemptError({ operation: "connect", address: path("/run/db.sock"), reason: "NotFound", code: "ENOENT" }),
     "connect to /run/db.sock: no such socket (ENOENT)"
@@ -217,7 +262,7 @@ const messages: ReadonlyArray<readonly [Error, string]> = [
   ],
   [
     allFailed,
-    "dial tcp://db.example:443: all 2 attempts failed in 1240 ms: " +
+    "dial tcp://db.example:443: both attempts failed in 1240 ms: " +
     "[2001:db8::10]:443 connection refused (ECONNREFUSED) after 1.2 ms; " +
     "192.0.2.10:443 bind: local address not on this machine (EADDRNOTAVAIL) after 1227 ms; " +
     "resolve db.example (AAAA): temporary failure, try again (EAI_AGAIN)"
@@ -299,6 +344,49 @@ describe("message", () => {
     expect(told.filter((message) => !/^resolve db\.example: \w/.test(message))).toEqual([])
   })
 
+  it.each([
+    ["a C1 control", "\u009b2J", "\\u009b2J"],
+    ["a bidirectional override", "a\u202eb", "a\\u202eb"],
+    ["DEL", "a\u007fb", "a\\u007fb"],
+    ["a line separator", "a\u2028b", "a\\u2028b"],
+    ["an invisible tag", "a\u{e0041}b", "a\\udb40\\udc41b"],
+    ["a lone surrogate", "a\ud800b", "a\\ud800b"]
+  ])("shows %s and does not send it to the terminal", (_, raw, shown) => {
+    const address = path(`/tmp/${raw}`)
+    const refusal = new AttemptError({ operation: "connect", address, reason: "NotFound" })
+    const failed = new AllAttemptsFailed({
+      endpoint: `unix:/tmp/${raw}`,
+      attempts: [{ outcome: "Failed", attempt: 0, address, startedAt: 0, endedAt: 1, error: refusal }],
+      unresolved: [],
+      elapsedMillis: 1
+    })
+    const errors = [
+      new InvalidAddress({ kind: "unix path", input: raw, position: 0, reason: `${raw} is refused` }),
+      new InvalidEndpoint({ input: raw, position: 0, reason: `${raw} is refused` }),
+      new ResolveError({ host: raw, reason: "NotFound" }),
+      new ConnectStopped({ target: raw }),
+      new ConnectionLost({ address, reason: "Reset" }),
+      refusal,
+      failed
+    ]
+    for (const error of errors) {
+      for (const text of [error.message, ...pretty(error).split("\n")]) {
+        expect(text).toContain(shown)
+        expect(text).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u)
+      }
+    }
+  })
+
+  it.each(["\u009b2J", "\u202e1", "\u007f"])("what the parsers say of %j is free of it", (raw) => {
+    const parsers = [Address.parse, Endpoint.parse]
+    for (const text of [raw, `1.2.3.${raw}`, `${raw}:80`, `a${raw}.example:80`, `tcp${raw}://a:1`, `a:8${raw}`]) {
+      for (const parse of parsers) {
+        const refused = Effect.runSync(Effect.flip(parse(text)))
+        expect(refused.message).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u)
+      }
+    }
+  })
+
   it("a name that goes on for ever does not fill the log", () => {
     const { message } = new InvalidEndpoint({ input: "é".repeat(100_000), position: 0, reason: "too long" })
     expect(message.length).toBeLessThan(200)
@@ -363,7 +451,7 @@ describe("pretty", () => {
   it("a failed dial is a table with a row for each address", () => {
     expect(`\n${pretty(allFailed)}\n`).toMatchInlineSnapshot(`
       "
-      dial tcp://db.example:443: all 2 attempts failed in 1240 ms
+      dial tcp://db.example:443: both attempts failed in 1240 ms
         #0  [2001:db8::10]:443  12 ms to 14 ms    connection refused (ECONNREFUSED)
         #1  192.0.2.10:443      14 ms to 1240 ms  bind: local address not on this machine (EADDRNOTAVAIL)
         -   db.example AAAA                       temporary failure, try again (EAI_AGAIN)
@@ -404,6 +492,18 @@ describe("pretty", () => {
     for (const error of oneOfEach) {
       if (error._tag !== "AllAttemptsFailed" && error._tag !== "DialTimeout") expect(pretty(error)).toBe(error.message)
     }
+  })
+
+  it("an attempt over its own limit fits 80 columns", () => {
+    const address = inet("192.0.2.100", 65_535)
+    const late = new AttemptError({ operation: "connect", address, reason: "AttemptTimeout" })
+    const failed = new AllAttemptsFailed({
+      endpoint: "tcp://db.example:65535",
+      attempts: [{ outcome: "Failed", attempt: 0, address, startedAt: 10_000, endedAt: 20_000, error: late }],
+      unresolved: [],
+      elapsedMillis: 20_000
+    })
+    for (const line of pretty(failed).split("\n")) expect(line.length).toBeLessThanOrEqual(80)
   })
 
   it("a path with a newline in its name cannot forge a row of the table", () => {

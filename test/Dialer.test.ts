@@ -1,10 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Duration, Effect, Exit, Fiber, Layer, Scope, Stream, Supervisor, TestClock } from "effect"
 import * as Dialer from "../src/Dialer.js"
-import { AllAttemptsFailed, DialTimeout, InvalidEndpoint, ResolveError } from "../src/DialError.js"
+import { AllAttemptsFailed, AttemptError, DialTimeout, InvalidEndpoint, ResolveError } from "../src/DialError.js"
 import * as DialEvent from "../src/DialEvent.js"
 import * as Endpoint from "../src/Endpoint.js"
 import * as Resolver from "../src/Resolver.js"
+import { Transport } from "../src/Transport.js"
 import { at, ip } from "./support/addresses.js"
 import * as FakeTransport from "./support/FakeTransport.js"
 import { interruptAtEveryStep } from "./support/steps.js"
@@ -319,7 +320,7 @@ describe("AllAttemptsFailed", () => {
       })
       expect(endedAt).toBe(420)
       expect(error.message).toBe(
-        "dial tcp://db.example:5432: all 2 attempts failed in 420 ms: " +
+        "dial tcp://db.example:5432: both attempts failed in 420 ms: " +
           "192.0.2.1:5432 host unreachable after 400 ms; 192.0.2.2:5432 connection refused after 100 ms; " +
           new ResolveError({ host, family: "inet6", reason: "ServerFailure" }).message
       )
@@ -332,8 +333,16 @@ describe("the deadline", () => {
     Effect.gen(function*() {
       const { endedAt, error } = yield* failed({ answers: [[0, "never"]] })
       expect(error).toBeInstanceOf(DialTimeout)
-      expect(error).toMatchObject({ phase: "resolving", timeoutMillis: 30_000, attempts: [], unresolved: [] })
-      expect(error.message).toBe("dial tcp://db.example:5432: timed out after 30000 ms while resolving")
+      expect(error).toMatchObject({
+        phase: "resolving",
+        timeoutMillis: 30_000,
+        attempts: [],
+        unresolved: [{ family: "inet6", reason: "Timeout" }, { family: "inet", reason: "Timeout" }]
+      })
+      expect(error.message).toBe(
+        "dial tcp://db.example:5432: timed out after 30000 ms while resolving: " +
+          "resolve db.example (AAAA): no answer in time; resolve db.example (A): no answer in time"
+      )
       expect(endedAt).toBe(30_000)
     }))
 
@@ -658,5 +667,54 @@ describe("resolveAddress", () => {
       expect(error).toMatchObject({ _tag: "ResolveError", host, reason: "Timeout" })
       const silent = yield* Effect.flip(resolve(endpoint, []))
       expect(silent).toMatchObject({ _tag: "ResolveError", host, reason: "NotFound" })
+    }))
+})
+
+describe("a Dialer whose layer is gone", () => {
+  it.effect("still keeps the deadlines of its dials", () =>
+    Effect.gen(function*() {
+      const transport = FakeTransport.make({ "192.0.2.1:5432": never })
+      const dialer = yield* Dialer.Dialer.pipe(
+        Effect.provide(Dialer.layer),
+        Effect.provide(Layer.merge(Resolver.layerStatic({}), transport.layer))
+      )
+      const dial = yield* Effect.fork(
+        Effect.flip(Effect.scoped(dialer.dial("192.0.2.1:5432", { timeout: "1 second" })))
+      )
+      yield* TestClock.adjust("1 second")
+      expect((yield* Fiber.join(dial))._tag).toBe("DialTimeout")
+      expect(transport.open()).toBe(0)
+    }))
+})
+
+describe("what a name may answer", () => {
+  const resolved = (...addresses: ReadonlyArray<string>) =>
+    Dialer.resolveAddress(Endpoint.unsafeParse(endpoint)).pipe(
+      Effect.provide(Resolver.layerStatic({ [host]: addresses.map(ip) })),
+      Effect.match({ onFailure: ({ reason }) => reason, onSuccess: (found) => found.map(String) })
+    )
+
+  it.effect("a mapped address is the IPv4 address it stands for, and attempted once", () =>
+    Effect.map(resolved("127.0.0.1", "::ffff:127.0.0.1"), (found) => expect(found).toEqual(["127.0.0.1:5432"])))
+
+  it.effect("an unspecified address is a sinkhole's no, not this machine", () =>
+    Effect.gen(function*() {
+      expect(yield* resolved("0.0.0.0", "::")).toBe("NotFound")
+      expect(yield* resolved("0.0.0.0", "192.0.2.1")).toEqual(["192.0.2.1:5432"])
+    }))
+
+  it.effect("ten thousand addresses that refuse at once are all told of, in their order", () =>
+    Effect.gen(function*() {
+      const addresses = Array.from({ length: 10_000 }, (_, i) => ip(`10.1.${i >> 8}.${i & 255}`))
+      const refusing = Layer.succeed(Transport, {
+        open: ({ address }) => Effect.fail(new AttemptError({ operation: "connect", address, reason: "Refused" }))
+      })
+      const error = yield* Effect.flip(Effect.scoped(Dialer.dial(endpoint, { timeout: Infinity }))).pipe(
+        Effect.provide(Dialer.layer),
+        Effect.provide(Layer.merge(Resolver.layerStatic({ [host]: addresses }), refusing))
+      )
+      expect(error._tag === "AllAttemptsFailed" && error.attempts.map(({ address }) => String(address))).toEqual(
+        addresses.map((address) => `${address}:5432`)
+      )
     }))
 })

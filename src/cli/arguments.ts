@@ -60,10 +60,11 @@ export const checkWords = (words: ReadonlyArray<string>): Either.Either<void, Ba
   if (name === undefined || words.some((word) => builtIn.has(word.split("=", 1)[0] ?? ""))) return Either.void
   const command = commands.find((command) => command.name === name)
   if (command !== undefined) return checkRest(command, rest)
+  const known = list(commands.map((command) => command.name), "or")
   return wrong(
-    `unknown ${name.startsWith("-") ? "option" : "command"} ${quote(name)}: dial takes ${
-      list(commands.map((command) => command.name), "or")
-    }`
+    `${
+      name.startsWith("-") ? `a command comes before ${quote(name)}` : `unknown command ${quote(name)}`
+    }: dial takes ${known}`
   )
 }
 

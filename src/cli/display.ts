@@ -96,18 +96,32 @@ export const waterfall: Display = (feed) => canDraw() ? live(feed) : once(feed)
 /** The columns of a waterfall that nobody watches. */
 const plainWidth = 80
 
-const once: Display = ({ events, now }) => {
-  const collect = (seen: ReadonlyArray<DialEvent.DialEvent>): Effect.Effect<ReadonlyArray<DialEvent.DialEvent>> =>
-    Effect.flatMap(events.takeAll, ([taken, done]) => {
-      const all = [...seen, ...taken]
-      return done ? Effect.succeed(all) : collect(all)
-    })
-  return Effect.flatMap(
-    Effect.zip(collect([]), now),
+const collect = (
+  { events }: Pick<Feed, "events">,
+  seen: ReadonlyArray<DialEvent.DialEvent> = []
+): Effect.Effect<ReadonlyArray<DialEvent.DialEvent>> =>
+  Effect.flatMap(events.takeAll, ([taken, done]) => {
+    const all = [...seen, ...taken]
+    return done ? Effect.succeed(all) : collect({ events }, all)
+  })
+
+const once: Display = (feed) =>
+  Effect.flatMap(
+    Effect.zip(collect(feed), feed.now),
     ([all, now]) =>
       write(Waterfall.draw(all, { now, width: plainWidth }).map((line) => `${paint(line, false)}\n`).join(""))
   )
-}
+
+/** Does the work of every display and shows nothing, so that the next one is quick. */
+export const rehearsal: Display = (feed) =>
+  Effect.flatMap(collect(feed), (events) => {
+    const pictures = [
+      ...events.map(Json.line),
+      ...events.map((event) => paint(Transcript.line(event, events), true)),
+      ...Waterfall.draw(events, { now: 1, width: plainWidth }).map((line) => paint(line, true))
+    ]
+    return write("".repeat(pictures.length))
+  })
 
 /** How often a picture without news is redrawn, for its bars to grow. */
 const tick = "60 millis"

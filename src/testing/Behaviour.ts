@@ -69,7 +69,8 @@ export const send = (...chunks: ReadonlyArray<Uint8Array | string>): Behaviour =
   )
 
 /**
- * Accept and do nothing: neither read, nor write, nor close. A client's bytes fill its window and stay.
+ * Accept and do nothing: neither read, nor write, nor close. A client's bytes fill its window and stay, and what it does
+ * after them, a reset too, is not seen.
  *
  * @since 0.1.0
  * @category behaviours

@@ -1,6 +1,6 @@
 import { Duration, Either } from "effect"
 import { describe, expect, it } from "vitest"
-import { parseTimeout } from "../../src/cli/arguments.js"
+import { checkWords, parseTimeout } from "../../src/cli/arguments.js"
 
 describe("--timeout", () => {
   it.each([
@@ -24,4 +24,45 @@ describe("--timeout", () => {
       expect(message).toContain(JSON.stringify(text))
     }
   )
+})
+
+describe("the words of a command line", () => {
+  it.each([
+    "",
+    "trace a:1",
+    "trace --json a:1 --timeout 5s",
+    "trace --timeout=5s a:1",
+    "trace a:1 --timeout -1s",
+    "trace -- a:1",
+    "connect unix:/run/a=b",
+    "demo",
+    "trace --help",
+    "-h",
+    "--version",
+    "--completions bash"
+  ])("%j is let through", (words) => {
+    expect(Either.isRight(checkWords(words.split(" ").filter((word) => word !== "")))).toBe(true)
+  })
+
+  it.each([
+    ["conect a:1", "unknown command \"conect\": dial takes connect, trace or demo"],
+    ["--json trace a:1", "a command comes before \"--json\": dial takes connect, trace or demo"],
+    ["trace --bogus a:1", "unknown option \"--bogus\": trace takes --timeout and --json"],
+    ["trace -j a:1", "unknown option \"-j\": trace takes --timeout and --json"],
+    ["trace --bogus=1 a:1", "unknown option \"--bogus\": trace takes --timeout and --json"],
+    ["trace --constructor a:1", "unknown option \"--constructor\": trace takes --timeout and --json"],
+    ["connect a:1 --json", "unknown option \"--json\": connect takes none"],
+    ["trace 127.0.0.1:1 --timeout", "--timeout needs a value, as in --timeout 10s"],
+    ["trace --timeout --json a:1", "--timeout needs a value, as in --timeout 10s"],
+    ["trace a:1 --json --json", "--json is given twice"],
+    ["trace a:1 --timeout 1s --timeout=2s", "--timeout is given twice"],
+    ["trace a:1 --json=yes", "--json takes no value"],
+    ["trace", "trace needs an endpoint, as in trace example.com:80"],
+    ["trace --timeout 1s", "trace needs an endpoint, as in trace example.com:80"],
+    ["connect a:1 b:2", "unexpected \"b:2\": connect takes one endpoint"],
+    ["demo a:1", "unexpected \"a:1\": demo takes no endpoint"],
+    ["trace --\u009b2J a:1", "unknown option \"--\\u009b2J\": trace takes --timeout and --json"]
+  ])("%j is blamed on the word that is wrong", (words, reason) => {
+    expect(Either.getOrThrow(Either.flip(checkWords(words.split(" ")))).message).toBe(reason)
+  })
 })

@@ -217,9 +217,13 @@ describe("bad usage", () => {
     [["trace", "127.1:80"], "four are needed"],
     [["connect", "localhost"], "localhost"],
     [["trace", "a:1", "--timeout", "10"], "\"10\" is no timeout"],
-    [["trace"], "<endpoint>"],
+    [["trace"], "needs an endpoint"],
     [["trace", "a:1", "--jsn"], "--jsn"],
-    [["nonsense"], "dial"]
+    [["trace", "--bogus", "a:1"], "--bogus"],
+    [["trace", "127.0.0.1:1", "--timeout"], "--timeout needs a value"],
+    [["conect", "a:1"], "conect"],
+    [["trace", "\u009b2J\u202e"], "\\u009b2J\\u202e"],
+    [["connect", "a:1", "\u007f"], "\\u007f"]
   ])("%j is one line on standard error and exit code 2", async (args, says) => {
     const { code, stderr, stdout } = await dial(args)
     expect({ code, stdout: stdout.toString() }).toEqual({ code: 2, stdout: "" })

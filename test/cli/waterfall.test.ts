@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { type Line, paint } from "../../src/cli/lines.js"
+import { columns, fit, type Line, paint, part } from "../../src/cli/lines.js"
 import * as Transcript from "../../src/cli/transcript.js"
 import * as Waterfall from "../../src/cli/waterfall.js"
 import { Address, DialError, type DialEvent, Endpoint } from "../../src/index.js"
@@ -90,7 +90,53 @@ describe("the waterfall", () => {
       { now: 1, width: 80 }
     )
     expect(paint(lines.at(-1) ?? [], true)).not.toContain("\u001B[2J")
-    expect(paint(lines.at(-1) ?? [], false)).toContain("/tmp/\u{FFFD}[2Jx")
+    expect(paint([part("\u009B2J\u202E\u007F")], true)).toBe("\\u009b2J\\u202e\\u007f")
+    expect(paint(lines.at(-1) ?? [], false)).toContain("/tmp/\\u001b[2Jx")
+  })
+})
+
+describe("text on a terminal", () => {
+  it.each([
+    ["plain", 5],
+    ["é", 1],
+    ["e\u0301", 1],
+    ["数据库", 6],
+    ["データ", 6],
+    ["한국어", 6],
+    ["ＡＢ", 4],
+    ["𠀀", 2],
+    ["🚀", 2],
+    ["a…━", 3]
+  ])("%j takes its columns", (text, width) => {
+    expect(columns(text)).toBe(width)
+  })
+
+  it.each([
+    ["数据库", 6, "数据库"],
+    ["数据库", 7, "数据库 "],
+    ["数据库", 5, "数据…"],
+    ["数据库", 4, "数… "],
+    ["数据库", 1, "…"],
+    ["数据库", 0, ""],
+    ["e\u0301e\u0301e\u0301", 2, "e\u0301…"]
+  ])("%j is fitted in %i columns", (text, width, fitted) => {
+    expect(fit(text, width)).toBe(fitted)
+  })
+
+  it("never wraps and keeps its columns, however wide the characters of a path are", () => {
+    const endpoint = Endpoint.unsafeParse(`unix:/run/${"数据库🚀".repeat(20)}/\u202E`)
+    if (endpoint._tag !== "Unix") throw new Error("not a UNIX endpoint")
+    const address = Address.unix(endpoint.path)
+    const events: ReadonlyArray<DialEvent.DialEvent> = [
+      { _tag: "AttemptStarted", at: 0, attempt: 0, address },
+      { _tag: "AttemptConnected", at: 1, attempt: 0, address },
+      { _tag: "Connected", at: 1, address, localAddress: Address.unnamed }
+    ]
+    for (let width = 1; width <= 200; width++) {
+      for (const line of draw(events, 1, width)) expect(columns(line)).toBeLessThanOrEqual(width)
+    }
+    const [header = "", row = ""] = draw(events, 1, 100)
+    expect(columns(row.slice(0, row.indexOf("0.0 ms") + 6))).toBe(header.indexOf("start") + 5)
   })
 })
 

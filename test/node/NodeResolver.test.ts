@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Either, Fiber, Option, type Scope, Stream } from "effect"
+import { Chunk, Deferred, Effect, Either, Fiber, Layer, Option, type Scope, Stream } from "effect"
 import dns from "node:dns"
 import { syncBuiltinESMExports } from "node:module"
 import * as Dialer from "../../src/Dialer.js"
@@ -64,41 +64,41 @@ interface Question {
   readonly answer: (outcome: string | ReadonlyArray<string>) => void
 }
 
-/** Node's lookup replaced by one that asks the test: an error code, or addresses. */
-const asked: Effect.Effect<ReadonlyArray<Question>, never, Scope.Scope> = Effect.gen(function*() {
-  const questions: Array<Question> = []
-  const lookup = (
-    hostname: string,
-    options: dns.LookupAllOptions,
-    callback: (error: Error | null, addresses?: ReadonlyArray<dns.LookupAddress>) => void
-  ): void => {
-    const family = Number(options.family)
-    questions.push({
-      hostname,
-      family: family === 6 ? "inet6" : "inet",
-      answer: (outcome) =>
-        typeof outcome === "string"
-          ? callback(Object.assign(new Error(`getaddrinfo ${outcome}`), { code: outcome, syscall: "getaddrinfo" }))
-          : callback(null, outcome.map((address) => ({ address, family })))
-    })
-  }
-  const original = dns.lookup
-  const replace = (by: unknown) =>
-    Effect.sync(() => {
-      Object.assign(dns, { lookup: by })
-      syncBuiltinESMExports()
-    })
-  yield* Effect.acquireRelease(replace(lookup), () => replace(original))
-  return questions
+type Callback = (error: NodeJS.ErrnoException | null, found?: ReadonlyArray<dns.LookupAddress>) => void
+
+const question = (hostname: string, family: IpFamily, callback: Callback): Question => ({
+  hostname,
+  family,
+  answer: (outcome) =>
+    typeof outcome === "string"
+      ? callback(Object.assign(new Error(`getaddrinfo ${outcome}`), { code: outcome, syscall: "getaddrinfo" }))
+      : callback(null, outcome.map((address) => ({ address, family: family === "inet6" ? 6 : 4 })))
 })
 
-const questionOf = (questions: ReadonlyArray<Question>, family: IpFamily): Question => {
-  const question = questions.find((question) => question.family === family)
-  if (question === undefined) throw new Error(`nobody asked for ${family}`)
-  return question
+/** A resolver of its own queue, whose lookups ask the test: an error code, or addresses. */
+const asking = (limit = 2) => {
+  const questions: Array<Question> = []
+  const { resolve } = NodeResolver.make(
+    (hostname, family, callback) => questions.push(question(hostname, family, callback)),
+    limit
+  )
+  return {
+    questions,
+    stream: (text: string) => resolve(name(text)),
+    /** Ask for a name; whoever asks is interrupted with the test. */
+    dial: (text: string) =>
+      Effect.tap(
+        Effect.forkScoped(Effect.map(Stream.runCollect(resolve(name(text))), (all) => [...all].map(told))),
+        Loopback.turns(2)
+      ),
+    asked: () => questions.map(({ family, hostname }) => `${hostname} ${family}`),
+    answer: (index: number, outcome: string | ReadonlyArray<string>) =>
+      Effect.zipRight(Effect.sync(() => questions[index]?.answer(outcome)), Loopback.turns(2))
+  }
 }
 
-const bothAsked = (questions: ReadonlyArray<Question>) => Loopback.until("both questions", () => questions.length === 2)
+const law = (title: string, self: () => Effect.Effect<void, unknown, Scope.Scope>) =>
+  it.live(title, () => Effect.scoped(self()))
 
 describe("an answer", () => {
   const reasons: ReadonlyArray<readonly [string, ResolveReason]> = [
@@ -117,14 +117,14 @@ describe("an answer", () => {
     ["EMFILE", "Unknown"]
   ]
   for (const [code, reason] of reasons) {
-    scenario(`of ${code} is ${reason}, with the code and the cause kept`, () =>
+    law(`of ${code} is ${reason}, with the code and the cause kept`, () =>
       Effect.gen(function*() {
-        const questions = yield* asked
-        const asking = yield* Effect.fork(answers("db.example"))
-        yield* bothAsked(questions)
-        questionOf(questions, "inet6").answer(code)
-        questionOf(questions, "inet").answer(code)
-        const all = yield* Fiber.join(asking)
+        const { answer, stream } = asking()
+        const fiber = yield* Effect.fork(Stream.runCollect(stream("db.example")))
+        yield* Loopback.turns(2)
+        yield* answer(0, code)
+        yield* answer(1, code)
+        const all = [...yield* Fiber.join(fiber)]
         expect(all.map(told)).toEqual([["inet6", reason, code], ["inet", reason, code]])
         expect(all.map((answer) => answer._tag === "NoAddresses" && answer.error.cause instanceof Error)).toEqual([
           true,
@@ -133,77 +133,250 @@ describe("an answer", () => {
       }))
   }
 
-  scenario("comes as soon as it is there, though the other family's never comes", () =>
+  law("comes as soon as it is there, though the other family's never comes", () =>
     Effect.gen(function*() {
-      const questions = yield* asked
-      const resolver = yield* Resolver
-      const first = yield* Effect.fork(Stream.runHead(resolver.resolve(name("db.example"))))
-      yield* bothAsked(questions)
-      questionOf(questions, "inet").answer(["192.0.2.2", "192.0.2.1"])
-      const answer = yield* Loopback.within("the answer", Fiber.join(first))
-      expect(Option.map(answer, told)).toEqual(Option.some(["inet", "192.0.2.2", "192.0.2.1"]))
+      const { answer, stream } = asking()
+      const first = yield* Effect.fork(Stream.runHead(stream("db.example")))
+      yield* Loopback.turns(2)
+      yield* answer(1, ["192.0.2.2", "192.0.2.1"])
+      const said = yield* Loopback.within("the answer", Fiber.join(first))
+      expect(Option.map(said, told)).toEqual(Option.some(["inet", "192.0.2.2", "192.0.2.1"]))
     }))
 
-  scenario("keeps the system's order, and a zone", () =>
+  law("keeps the system's order, and a zone", () =>
     Effect.gen(function*() {
-      const questions = yield* asked
-      const asking = yield* Effect.fork(answers("db.example"))
-      yield* bothAsked(questions)
-      questionOf(questions, "inet6").answer(["fe80::2%eth0", "2001:db8::2", "2001:db8::1"])
-      questionOf(questions, "inet").answer("EAI_AGAIN")
-      expect((yield* Fiber.join(asking)).map(told)).toEqual([
+      const { answer, dial } = asking()
+      const fiber = yield* dial("db.example")
+      yield* answer(0, ["fe80::2%eth0", "2001:db8::2", "2001:db8::1"])
+      yield* answer(1, "EAI_AGAIN")
+      expect(yield* Fiber.join(fiber)).toEqual([
         ["inet6", "fe80::2%eth0", "2001:db8::2", "2001:db8::1"],
         ["inet", "Temporary", "EAI_AGAIN"]
       ])
     }))
 
-  scenario("of no address at all is NotFound", () =>
+  law("of no address at all is NotFound", () =>
     Effect.gen(function*() {
-      const questions = yield* asked
-      const asking = yield* Effect.fork(answers("db.example"))
-      yield* bothAsked(questions)
-      questionOf(questions, "inet6").answer([])
-      questionOf(questions, "inet").answer(["192.0.2.1"])
-      expect((yield* Fiber.join(asking)).map(told)).toEqual([["inet6", "NotFound", undefined], ["inet", "192.0.2.1"]])
+      const { answer, dial } = asking()
+      const fiber = yield* dial("db.example")
+      yield* answer(0, [])
+      yield* answer(1, ["192.0.2.1"])
+      expect(yield* Fiber.join(fiber)).toEqual([["inet6", "NotFound", undefined], ["inet", "192.0.2.1"]])
+    }))
+
+  law("is a typed error, and holds up nobody, when the lookup throws", () =>
+    Effect.gen(function*() {
+      const boom = new Error("boom")
+      const { resolve } = NodeResolver.make(() => {
+        throw boom
+      }, 1)
+      for (const text of ["a.example", "b.example"]) {
+        const all = yield* Loopback.within("the errors", Stream.runCollect(resolve(name(text))))
+        expect(Chunk.toReadonlyArray(all).map(told)).toEqual([
+          ["inet6", "Unknown", undefined],
+          ["inet", "Unknown", undefined]
+        ])
+        for (const answer of all) expect(answer._tag === "NoAddresses" && answer.error.cause).toBe(boom)
+      }
     }))
 })
 
 describe("a question", () => {
-  scenario("is asked once for each family, AAAA first, of the name as it would be typed", () =>
+  law("is asked once for each family, AAAA first, of the name as it would be typed", () =>
     Effect.gen(function*() {
-      const questions = yield* asked
-      yield* Effect.forkScoped(answers("Bücher.example."))
-      yield* bothAsked(questions)
-      expect(questions.map(({ family, hostname }) => [family, hostname])).toEqual([
-        ["inet6", "xn--bcher-kva.example."],
-        ["inet", "xn--bcher-kva.example."]
-      ])
+      const { asked, dial } = asking()
+      yield* dial("Bücher.example.")
+      expect(asked()).toEqual(["xn--bcher-kva.example. inet6", "xn--bcher-kva.example. inet"])
     }))
 
-  scenario(
+  law("is not asked before somebody runs the stream, and is asked each time", () =>
+    Effect.gen(function*() {
+      const { answer, questions, stream } = asking()
+      const same = stream("db.example")
+      yield* Loopback.turns(3)
+      expect(questions).toEqual([])
+      for (const run of [0, 2]) {
+        const fiber = yield* Effect.fork(Stream.runDrain(same))
+        yield* Loopback.turns(2)
+        expect(questions.length).toBe(run + 2)
+        yield* answer(run, ["::1"])
+        yield* answer(run + 1, ["127.0.0.1"])
+        yield* Loopback.within("the end", Fiber.join(fiber))
+      }
+    }))
+
+  law(
     "that is interrupted is forgotten at once, and an answer that comes later troubles nobody",
     () =>
       Effect.gen(function*() {
-        const questions = yield* asked
+        const { answer, questions, stream } = asking()
         const late = yield* Deferred.make<void>()
-        const asking = yield* Effect.fork(Effect.tap(answers("db.example"), () => Deferred.succeed(late, undefined)))
-        yield* bothAsked(questions)
-        yield* Loopback.within("the interruption", Fiber.interrupt(asking))
-        for (const question of questions) question.answer(["192.0.2.1"])
-        yield* Loopback.turns(5)
+        const fiber = yield* Effect.fork(
+          Stream.runForEach(stream("db.example"), () => Deferred.succeed(late, undefined))
+        )
+        yield* Loopback.turns(2)
+        yield* Loopback.within("the interruption", Fiber.interrupt(fiber))
+        for (const index of questions.keys()) yield* answer(index, ["192.0.2.1"])
         expect(yield* Deferred.isDone(late)).toBe(false)
       })
   )
 
-  scenario("is not asked before somebody runs the stream", () =>
+  law("that is answered twice is answered once", () =>
     Effect.gen(function*() {
-      const questions = yield* asked
-      const resolver = yield* Resolver
-      const stream = resolver.resolve(name("db.example"))
-      yield* Loopback.turns(3)
-      expect(questions).toEqual([])
-      const asking = yield* Effect.fork(Stream.runDrain(stream))
-      yield* bothAsked(questions)
-      yield* Fiber.interrupt(asking)
+      const { answer, asked, dial } = asking(1)
+      const fiber = yield* dial("a.example")
+      yield* dial("b.example")
+      yield* answer(0, ["::1"])
+      yield* answer(0, ["::2"])
+      expect(asked()).toEqual(["a.example inet6", "a.example inet"])
+      yield* answer(1, ["127.0.0.1"])
+      expect(yield* Fiber.join(fiber)).toEqual([["inet6", "::1"], ["inet", "127.0.0.1"]])
     }))
+})
+
+describe("the queue", () => {
+  law(
+    "gives the system as many questions as its limit, and the next when one is answered",
+    () =>
+      Effect.gen(function*() {
+        const { answer, asked, dial } = asking(2)
+        yield* Effect.forEach(["a.example", "b.example", "c.example"], dial)
+        expect(asked()).toEqual(["a.example inet6", "a.example inet"])
+        yield* answer(1, ["192.0.2.1"])
+        expect(asked().slice(2)).toEqual(["b.example inet6"])
+        yield* answer(0, "ENOTFOUND")
+        expect(asked().slice(3)).toEqual(["b.example inet"])
+      })
+  )
+
+  law("asks both families of a dial before any of the next, in a thousand dials", () =>
+    Effect.gen(function*() {
+      const { asked, questions, stream } = asking(2)
+      const names = Array.from({ length: 1000 }, (_, index) => `host-${index}.example`)
+      const all = yield* Effect.fork(
+        Effect.forEach(names, (text) => Stream.runDrain(stream(text)), { concurrency: "unbounded", discard: true })
+      )
+      yield* Loopback.until("every question", () => {
+        for (const question of questions) question.answer("ENOTFOUND")
+        return questions.length === 2000
+      })
+      for (const question of questions) question.answer("ENOTFOUND")
+      yield* Loopback.within("every dial", Fiber.join(all))
+      expect(asked()).toEqual(names.flatMap((text) => [`${text} inet6`, `${text} inet`]))
+    }))
+
+  law("makes one of equal questions, under way or waiting, and answers everyone", () =>
+    Effect.gen(function*() {
+      const { answer, asked, dial } = asking(2)
+      const fibers = yield* Effect.forEach(["a.example", "b.example", "A.example", "b.example"], dial)
+      for (const index of [0, 2]) {
+        yield* answer(index, [`::${index + 1}`])
+        yield* answer(index + 1, [`127.0.0.${index + 1}`])
+      }
+      const a = [["inet6", "::1"], ["inet", "127.0.0.1"]]
+      const b = [["inet6", "::3"], ["inet", "127.0.0.3"]]
+      expect(yield* Loopback.within("everyone", Effect.forEach(fibers, Fiber.join))).toEqual([a, b, a, b])
+      expect(asked()).toEqual(["a.example inet6", "a.example inet", "b.example inet6", "b.example inet"])
+    }))
+
+  law("keeps no answer", () =>
+    Effect.gen(function*() {
+      const { answer, asked, dial } = asking(2)
+      yield* dial("a.example")
+      yield* answer(0, ["::1"])
+      yield* answer(1, ["127.0.0.1"])
+      yield* dial("a.example")
+      expect(asked().length).toBe(4)
+    }))
+
+  law(
+    "drops a question that waits when the last who asked it is interrupted, and not before",
+    () =>
+      Effect.gen(function*() {
+        const { answer, asked, dial } = asking(2)
+        yield* dial("a.example")
+        const dropped = yield* dial("b.example")
+        const shared = yield* dial("c.example")
+        const other = yield* dial("c.example")
+        yield* Effect.forEach([dropped, shared], Fiber.interrupt)
+        yield* answer(0, ["::1"])
+        yield* answer(1, ["127.0.0.1"])
+        expect(asked().slice(2)).toEqual(["c.example inet6", "c.example inet"])
+        yield* answer(2, ["::3"])
+        yield* answer(3, ["127.0.0.3"])
+        expect(yield* Loopback.within("the other", Fiber.join(other))).toEqual([["inet6", "::3"], [
+          "inet",
+          "127.0.0.3"
+        ]])
+      })
+  )
+
+  law("drops the other family when one answer was enough", () =>
+    Effect.gen(function*() {
+      const { answer, asked, dial, stream } = asking(1)
+      const first = yield* Effect.fork(Stream.runHead(stream("a.example")))
+      yield* Loopback.turns(2)
+      yield* dial("b.example")
+      // Its A starts when its AAAA is answered, the moment before it leaves; b's comes after that.
+      yield* answer(0, ["::1"])
+      yield* Loopback.within("the answer", Fiber.join(first))
+      yield* dial("a.example")
+      yield* answer(1, ["127.0.0.1"])
+      expect(asked()).toEqual(["a.example inet6", "a.example inet", "b.example inet6"])
+    }))
+
+  law(
+    "lets an interrupted lookup that is under way keep its place, and its answer is for who asks meanwhile",
+    () =>
+      Effect.gen(function*() {
+        const { answer, asked, dial } = asking(2)
+        yield* Fiber.interrupt(yield* dial("a.example"))
+        yield* dial("b.example")
+        const again = yield* dial("a.example")
+        expect(asked()).toEqual(["a.example inet6", "a.example inet"])
+        yield* answer(0, ["::1"])
+        yield* answer(1, ["127.0.0.1"])
+        expect(yield* Loopback.within("the answers", Fiber.join(again))).toEqual([["inet6", "::1"], [
+          "inet",
+          "127.0.0.1"
+        ]])
+        expect(asked().slice(2)).toEqual(["b.example inet6", "b.example inet"])
+      })
+  )
+
+  scenario(
+    "is one for the process: two layers ask the system once, for all addresses in its own order",
+    () =>
+      Effect.gen(function*() {
+        const questions: Array<Question> = []
+        const options: Array<dns.LookupAllOptions> = []
+        const lookup = (hostname: string, given: dns.LookupAllOptions, callback: Callback): void => {
+          options.push(given)
+          questions.push(question(hostname, given.family === 6 ? "inet6" : "inet", callback))
+        }
+        const original = dns.lookup
+        const replace = (by: unknown) =>
+          Effect.sync(() => {
+            Object.assign(dns, { lookup: by })
+            syncBuiltinESMExports()
+          })
+        yield* Effect.acquireRelease(replace(lookup), () => replace(original))
+        const fibers = yield* Effect.forEach(
+          [1, 2],
+          () => Effect.fork(Effect.provide(answers("db.example"), Layer.fresh(NodeResolver.layer)))
+        )
+        yield* Loopback.until("both questions", () => questions.length === 2)
+        yield* Loopback.turns(3)
+        expect(options).toEqual([
+          { family: 6, all: true, order: "verbatim" },
+          { family: 4, all: true, order: "verbatim" }
+        ])
+        for (const { answer } of questions) answer("ENOTFOUND")
+        const both = yield* Loopback.within("the answers", Effect.forEach(fibers, Fiber.join))
+        expect(both.map((all) => all.map(told))).toEqual([1, 2].map(() => [
+          ["inet6", "NotFound", "ENOTFOUND"],
+          ["inet", "NotFound", "ENOTFOUND"]
+        ]))
+      })
+  )
 })

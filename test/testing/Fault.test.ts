@@ -173,7 +173,7 @@ describe("a name", () => {
       "connected to 10.0.0.2:80",
       0
     ],
-    ["with a mapped address is reached over IPv4", ["::ffff:10.0.0.2"], "connected to [::ffff:10.0.0.2]:80", 0]
+    ["with a mapped address is reached over IPv4", ["::ffff:10.0.0.2"], "connected to 10.0.0.2:80", 0]
   ]
   for (const [name, record, expected, after] of scenarios) {
     sim(name, names(record), () =>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, Option, Scope, TestClock } from "effect"
+import { Cause, Effect, Either, Exit, Fiber, Option, Scope, TestClock } from "effect"
 import * as Address from "../../src/Address.js"
 import * as Attempt from "../../src/Attempt.js"
 import * as Dialer from "../../src/Dialer.js"
@@ -16,6 +16,9 @@ const web = (
   names: { "web.test": ["10.0.0.2", "fd00::2"] },
   ...extra
 })
+
+const inet4 = (ip: string, port: number): Address.Inet4 =>
+  Address.inet4(Either.getOrThrow(Address.parseIpv4(ip)), Address.Port(port))
 
 const hello = Effect.scoped(Effect.gen(function*() {
   const connection = yield* Dialer.dial("web.test:80")
@@ -104,7 +107,7 @@ describe("a network", () => {
 
   sim("binds the local address that is asked for", web(), () =>
     Effect.gen(function*() {
-      const inet = Address.socketAddress(Address.unsafeParse("192.0.2.1"), Address.Port(4000))
+      const inet = inet4("192.0.2.1", 4000)
       const connection = yield* Dialer.dial("10.0.0.2:80", { localAddress: { inet } })
       expect(String(connection.localAddress)).toBe("192.0.2.1:4000")
       const again = yield* Effect.flip(Dialer.dial("10.0.0.2:80", { localAddress: { inet } }))
@@ -113,18 +116,25 @@ describe("a network", () => {
       yield* Effect.scoped(Dialer.dial("10.0.0.2:80", { localAddress: { inet } }))
     }))
 
+  sim("is reached by an IPv4-mapped address, from a mapped one", web(), () =>
+    Effect.gen(function*() {
+      const address = Address.socketAddress(Address.unsafeParse("::ffff:10.0.0.2"), Address.Port(80))
+      const connection = yield* Attempt.connect({ socketType: "stream", address, options: {} })
+      expect(String(connection.localAddress)).toBe("[::ffff:192.0.2.1]:32768")
+    }))
+
   sim("does not bind where a listener is", {
     hosts: { ...web().hosts, client: { addresses: ["10.0.0.1"], listeners: { 4000: Behaviour.echo } } }
   }, () =>
     Effect.gen(function*() {
-      const inet = Address.socketAddress(Address.unsafeParse("10.0.0.1"), Address.Port(4000))
+      const inet = inet4("10.0.0.1", 4000)
       const error = yield* Effect.flip(Dialer.dial("10.0.0.2:80", { localAddress: { inet } }))
       expect(error.message).toContain("already in use")
     }))
 
   sim("does not bind an address of another machine", web(), () =>
     Effect.gen(function*() {
-      const inet = Address.socketAddress(Address.unsafeParse("10.0.0.2"), Address.Port(0))
+      const inet = inet4("10.0.0.2", 0)
       const error = yield* Effect.flip(Dialer.dial("10.0.0.2:80", { localAddress: { inet } }))
       expect(error.message).toContain("local address not on this machine")
     }))
@@ -472,7 +482,7 @@ const neverClosed = <A, E, R>(
 describe("accounting", () => {
   sim(
     "counts what is open",
-    web({ defaultLink: { latency: "10 millis" } }, Behaviour.silent),
+    web({ defaultLink: { latency: "10 millis" } }, Behaviour.after("2 seconds", Behaviour.discard)),
     () =>
       Effect.gen(function*() {
         const { accounting } = yield* SimNetwork.SimNetwork
@@ -483,7 +493,7 @@ describe("accounting", () => {
         yield* Effect.sleep("1 second")
         expect(yield* accounting).toEqual({ ...none, dialed: 1, accepted: 1, bytesInFlight: 5 })
         yield* connection.abort
-        yield* Effect.sleep("1 second")
+        yield* Effect.sleep("5 seconds")
         expect(yield* accounting).toEqual(none)
       })
   )

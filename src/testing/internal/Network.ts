@@ -273,12 +273,13 @@ export class Network extends Places implements Net {
       lane: forth,
       deliver: () => {
         if (forth.broken) return
-        if (!there.up) {
+        const listener = there.listenerAt("stream", socket.request.address)
+        if (listener === undefined || !there.up || there.crashes > shake.crashes) {
+          // Whatever follows is answered with a reset, by a host that is up.
           forth.closeReceiver()
+          if (there.up) reply.reset()
           return
         }
-        const listener = there.listenerAt("stream", socket.request.address)
-        if (listener === undefined || there.crashes > shake.crashes) return reply.reset()
         this.accept(listener, there, socket, local, reply, forth, fault)
       }
     })
