@@ -144,7 +144,9 @@ const awaitSettlement = (
   request: OpenRequest
 ): Effect.Effect<void, AttemptError> => {
   const settled = restore(settlement(handle, limit, request))
-  return limit === undefined ? settled : Effect.zipRight(Effect.zipRight(settled, limit.stop), restore(Effect.void))
+  return limit === undefined || limit.stopsAtOnce
+    ? settled
+    : Effect.zipRight(Effect.zipRight(settled, limit.stop), restore(Effect.void))
 }
 
 /** The first of the connect's outcome and the limit: `resume` takes one, the later does nothing. */
@@ -155,7 +157,10 @@ const settlement = (
 ): Effect.Effect<void, AttemptError> =>
   Effect.async((resume) => {
     if (limit !== undefined) limit.ring = () => resume(Effect.fail(timedOut(request)))
-    handle.connect((error) => resume(error === undefined ? Effect.void : Effect.fail(error)))
+    handle.connect((error) => {
+      if (limit?.stopsAtOnce === true) limit.cancel()
+      resume(error === undefined ? Effect.void : Effect.fail(error))
+    })
   })
 
 /**
@@ -171,6 +176,9 @@ const failIfNotConnected = (handle: SocketHandle): Effect.Effect<void> =>
 /** A limit that runs; `ring` is what happens when it is reached. */
 interface Limit {
   ring: (() => void) | undefined
+  /** Whether `cancel` is all there is to stopping it; else it is a fiber, whose end `stop` waits for. */
+  readonly stopsAtOnce: boolean
+  readonly cancel: () => void
   readonly stop: Effect.Effect<void>
 }
 
@@ -182,13 +190,13 @@ const startLimit = (
     // Time that is not the timers' own (a test's clock, provided around one dial) is slept by a fiber.
     if (clock !== timers?.clock || timers.closed) return sleepingLimit(timeout)
     const cancel = timers.after(Duration.toMillis(timeout), () => limit.ring?.())
-    const limit: Limit = { ring: undefined, stop: Effect.sync(cancel) }
+    const limit: Limit = { ring: undefined, stopsAtOnce: true, cancel, stop: Effect.sync(cancel) }
     return Effect.succeed(limit)
   })
 
 const sleepingLimit = (timeout: Duration.DurationInput): Effect.Effect<Limit> =>
   Effect.map(Effect.forkDaemon(Effect.interruptible(Effect.sleep(timeout))), (fiber) => {
-    const limit: Limit = { ring: undefined, stop: endAll([fiber]) }
+    const limit: Limit = { ring: undefined, stopsAtOnce: false, cancel: () => {}, stop: endAll([fiber]) }
     fiber.addObserver((exit) => {
       if (Exit.isSuccess(exit)) limit.ring?.()
     })

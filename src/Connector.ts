@@ -85,7 +85,7 @@ export interface Connector {
   /** The state now. */
   readonly state: Effect.Effect<State>
 
-  /** The state now and every later one, in order. */
+  /** The state now and every later one, in order; ends when the Scope closes. */
   readonly changes: Stream.Stream<State>
 }
 
@@ -136,7 +136,8 @@ export const make = (
     const dialer = yield* Dialer
     const scope = yield* Effect.scope
     const phase = yield* SubscriptionRef.make<Phase>({ _tag: "Disconnected", because: undefined })
-    return new Machine(destination, dialer.dial(destination, options), scope, phase)
+    const closed = yield* Effect.acquireRelease(Deferred.make<void>(), (closed) => Deferred.succeed(closed, undefined))
+    return new Machine(destination, dialer.dial(destination, options), scope, phase, closed)
   })
 
 // -----------------------------------------------------------------------------
@@ -163,7 +164,8 @@ class Machine implements Connector {
     readonly destination: Endpoint.Endpoint,
     private readonly dial: Effect.Effect<Connection, DialError, Scope.Scope>,
     private readonly home: Scope.Scope,
-    private readonly phase: SubscriptionRef.SubscriptionRef<Phase>
+    private readonly phase: SubscriptionRef.SubscriptionRef<Phase>,
+    private readonly closed: Deferred.Deferred<void>
   ) {}
 
   get state(): Effect.Effect<State> {
@@ -171,7 +173,7 @@ class Machine implements Connector {
   }
 
   get changes(): Stream.Stream<State> {
-    return Stream.map(this.phase.changes, toState)
+    return Stream.interruptWhenDeferred(Stream.map(this.phase.changes, toState), this.closed)
   }
 
   get connect(): Effect.Effect<Connection, DialError | ConnectStopped | WrongState> {

@@ -14,6 +14,7 @@ export * as SocketOptions from "./SocketOptions.js"
 // ports: tags and types
 export * as Connection from "./Connection.js"
 export * as Resolver from "./Resolver.js"
+export * as SourceAddress from "./SourceAddress.js"
 export * as Transport from "./Transport.js"
 
 // algorithms

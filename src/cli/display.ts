@@ -112,15 +112,13 @@ const once: Display = (feed) =>
       write(Waterfall.draw(all, { now, width: plainWidth }).map((line) => `${paint(line, false)}\n`).join(""))
   )
 
-/** Does the work of every display and shows nothing, so that the next one is quick. */
+/** Does the work of every display and shows nothing, so that the code of the next one is warm. */
 export const rehearsal: Display = (feed) =>
   Effect.flatMap(collect(feed), (events) => {
-    const pictures = [
-      ...events.map(Json.line),
-      ...events.map((event) => paint(Transcript.line(event, events), true)),
-      ...Waterfall.draw(events, { now: 1, width: plainWidth }).map((line) => paint(line, true))
-    ]
-    return write("".repeat(pictures.length))
+    events.forEach((event) => Json.line(event))
+    events.forEach((event) => paint(Transcript.line(event, events), true))
+    Waterfall.draw(events, { now: 1, width: plainWidth }).forEach((line) => paint(line, true))
+    return write("")
   })
 
 /** How often a picture without news is redrawn, for its bars to grow. */

@@ -4,13 +4,10 @@
 import type * as Terminal from "@effect/platform/Terminal"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
-import * as Address from "../Address.js"
+import { randomUUID } from "node:crypto"
 import * as Dialer from "../Dialer.js"
 import type { DialError } from "../DialError.js"
 import * as Endpoint from "../Endpoint.js"
-import * as NodeTransport from "../node/NodeTransport.js"
-import * as Resolver from "../Resolver.js"
 import * as Display from "./display.js"
 import { paint, part } from "./lines.js"
 import { canDraw, hasColour, type StdioError, write } from "./stdio.js"
@@ -32,20 +29,12 @@ export const trace = (
 
 /**
  * The first dial of a process loads and compiles code for longer than a near host takes to answer, and would tell that
- * as the network's time. So one goes ahead through the same code, to a made-up name with two addresses that fail at
- * once and send nothing: TCP has no multicast, and the kernel says so by itself (RFC 1122 §4.2.3.10).
+ * as the network's time. So one goes ahead, to a UNIX socket that is not there: it fails at once and touches no network.
  */
-const warmUp: Effect.Effect<void, never, Terminal.Terminal> = Dialer.dial("warm-up.invalid:1", {
-  timeout: "1 second"
-}).pipe(
+const warmUp: Effect.Effect<void, never, Dialer.Dialer | Terminal.Terminal> = Effect.suspend(() =>
+  Dialer.dial(`unix:/nonexistent/${randomUUID()}`, { timeout: "1 second" })
+).pipe(
   (dialing) => Display.watch(dialing, Display.rehearsal),
   Effect.scoped,
-  Effect.ignore,
-  Effect.provide(Layer.provide(
-    Layer.fresh(Dialer.layer),
-    Layer.merge(
-      Resolver.layerStatic({ "warm-up.invalid": ["224.0.0.1", "ff02::1"].map(Address.unsafeParse) }),
-      NodeTransport.layer
-    )
-  ))
+  Effect.ignore
 )

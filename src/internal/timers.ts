@@ -37,7 +37,7 @@ export class Timers {
 
   static readonly make: Effect.Effect<Timers, never, Scope.Scope> = Effect.clockWith((clock) => {
     const timers = new Timers(clock)
-    const fiber = Effect.forkDaemon(Effect.interruptible(timers.run))
+    const fiber = Effect.forkDaemon(Effect.interruptible(timers.run()))
     return Effect.as(Effect.acquireRelease(fiber, (fiber) => timers.close(fiber)), timers)
   })
 
@@ -65,11 +65,11 @@ export class Timers {
   }
 
   /** Ring what is due, then sleep until more is, or until an earlier entry is made. */
-  private get run(): Effect.Effect<void> {
+  private run(): Effect.Effect<void> {
     return Effect.suspend(() => {
       const nearest = this.ringDue()
       if (nearest === undefined && this.closed) return Effect.void
-      return Effect.zipRight(nearest === undefined ? this.wait : this.sleepUntil(nearest), this.run)
+      return Effect.zipRight(nearest === undefined ? this.wait : this.sleepUntil(nearest), this.run())
     })
   }
 
@@ -102,7 +102,7 @@ export class Timers {
       this.lists.delete(millis)
       return []
     })
-    due.sort((self, that) => self.at - that.at).forEach((entry) => entry.ring())
+    due.toSorted((self, that) => self.at - that.at).forEach((entry) => entry.ring())
     return heads.length === 0 ? undefined : Math.min(...heads)
   }
 

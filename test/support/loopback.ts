@@ -125,7 +125,7 @@ export const portNumber = (address: Address.SocketAddress): number => address._t
 // -----------------------------------------------------------------------------
 
 /** The far end of a connection. It reads only while a read waits. */
-export class Peer {
+class Peer {
   private readonly chunks: Array<Uint8Array> = []
   private size = 0
   private wake: () => void = () => {}
