@@ -85,7 +85,7 @@ export interface Connector {
   /** The state now. */
   readonly state: Effect.Effect<State>
 
-  /** The state now and every later one, in order; ends when the Scope closes. */
+  /** The state now and every later one, in order; it does not end by itself. */
   readonly changes: Stream.Stream<State>
 }
 
@@ -136,8 +136,7 @@ export const make = (
     const dialer = yield* Dialer
     const scope = yield* Effect.scope
     const phase = yield* SubscriptionRef.make<Phase>({ _tag: "Disconnected", because: undefined })
-    const closed = yield* Effect.acquireRelease(Deferred.make<void>(), (closed) => Deferred.succeed(closed, undefined))
-    return new Machine(destination, dialer.dial(destination, options), scope, phase, closed)
+    return new Machine(destination, dialer.dial(destination, options), scope, phase)
   })
 
 // -----------------------------------------------------------------------------
@@ -164,8 +163,7 @@ class Machine implements Connector {
     readonly destination: Endpoint.Endpoint,
     private readonly dial: Effect.Effect<Connection, DialError, Scope.Scope>,
     private readonly home: Scope.Scope,
-    private readonly phase: SubscriptionRef.SubscriptionRef<Phase>,
-    private readonly closed: Deferred.Deferred<void>
+    private readonly phase: SubscriptionRef.SubscriptionRef<Phase>
   ) {}
 
   get state(): Effect.Effect<State> {
@@ -173,7 +171,7 @@ class Machine implements Connector {
   }
 
   get changes(): Stream.Stream<State> {
-    return Stream.interruptWhenDeferred(Stream.map(this.phase.changes, toState), this.closed)
+    return Stream.map(this.phase.changes, toState)
   }
 
   get connect(): Effect.Effect<Connection, DialError | ConnectStopped | WrongState> {

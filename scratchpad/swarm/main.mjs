@@ -2,7 +2,7 @@
 import { Swarm } from "effect-dial/testing"
 import { availableParallelism } from "node:os"
 import { parseArgs } from "node:util"
-import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads"
+import { isMainThread, parentPort, Worker } from "node:worker_threads"
 
 const portion = 250
 
@@ -20,7 +20,7 @@ const main = async () => {
   const state = { next: from, failures: [] }
   const work = () =>
     new Promise((resolve, reject) => {
-      const worker = new Worker(new URL(import.meta.url), { workerData: {} })
+      const worker = new Worker(new URL(import.meta.url))
       const give = () => {
         if (state.next >= end || state.failures.length > 0) return worker.postMessage(undefined, [])
         worker.postMessage({ from: state.next, seeds: Math.min(portion, end - state.next) }, [])
@@ -51,6 +51,6 @@ if (isMainThread) {
 } else {
   parentPort.on("message", (portion) => {
     if (portion === undefined) return parentPort.close()
-    parentPort.postMessage(Swarm.run({ ...portion, ...workerData, enough: 3 }).map(Swarm.format), [])
+    parentPort.postMessage(Swarm.run({ ...portion, enough: 3 }).map(Swarm.format), [])
   })
 }

@@ -71,6 +71,7 @@ export const checkWords = (words: ReadonlyArray<string>): Either.Either<void, Ba
 const checkRest = (command: Command, words: ReadonlyArray<string>): Either.Either<void, BadUsage> => {
   const seen = new Set<string>()
   const others: Array<string> = []
+  // let: an option takes the word after it along
   for (let index = 0; index < words.length; index++) {
     const word = words[index] ?? ""
     if (word === "--") {

@@ -33,24 +33,15 @@ const wide = new RegExp(
 const combining = /(?!\ufe0f)[\p{Mn}\p{Me}\p{Cf}]/u
 
 /** How many columns a text takes on a terminal. */
-export const columns = (text: string): number => {
-  let sum = 0
-  for (const char of text) sum += columnsOf(char)
-  return sum
-}
+export const columns = (text: string): number => Array.from(text).reduce((sum, char) => sum + columnsOf(char), 0)
 
 const columnsOf = (char: string): number => wide.test(char) ? 2 : combining.test(char) ? 0 : 1
 
 /** As much of the beginning of a text as `width` columns hold. */
-const take = (text: string, width: number): string => {
-  let taken = ""
-  let left = width
-  for (const char of text) {
-    left -= columnsOf(char)
-    if (left < 0) break
-    taken += char
-  }
-  return taken
+const take = ([...chars]: Iterable<string>, width: number): string => {
+  const [first, ...rest] = chars
+  const left = width - (first === undefined ? 0 : columnsOf(first))
+  return first === undefined || left < 0 ? "" : first + take(rest, left)
 }
 
 /** A text in `width` columns: padded, or cut with an ellipsis. */

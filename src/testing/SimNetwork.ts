@@ -23,20 +23,20 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
+import * as Tracer from "effect/Tracer"
 import * as Address from "../Address.js"
 import * as Connection from "../Connection.js"
 import * as Dialer from "../Dialer.js"
 import { type AttemptError } from "../DialError.js"
 import * as DialEvent from "../DialEvent.js"
-import * as Endpoint from "../Endpoint.js"
 import { Resolver } from "../Resolver.js"
 import { SourceAddress } from "../SourceAddress.js"
 import { type OpenRequest, type SocketHandle, Transport } from "../Transport.js"
 import type { Behaviour } from "./Behaviour.js"
 import type { Injection } from "./Fault.js"
+import { observing } from "./internal/dials.js"
 import type { Host } from "./internal/Host.js"
 import { Network } from "./internal/Network.js"
 import { attemptError, type SimSocket } from "./internal/Socket.js"
@@ -279,13 +279,14 @@ const otherClock = "this simulated network lives by another Clock: provide SimNe
 
 /** The spans around, and the fiber. */
 const whoOpens: Effect.Effect<string> = Effect.flatMap(
-  Effect.option(Effect.currentSpan),
-  (span) =>
+  Effect.context<never>(),
+  (context) =>
     Effect.fiberIdWith((id) => {
       const names: Array<string> = []
-      for (let at = span; Option.isSome(at);) {
+      let at = Context.getOption(context, Tracer.ParentSpan)
+      while (Option.isSome(at) && at.value._tag === "Span") {
         names.push(at.value.name)
-        at = Option.filter(at.value.parent, Predicate.isTagged("Span")) as typeof span
+        at = at.value.parent
       }
       return Effect.succeed([`fiber #${id.id}`, ...names].join(", in "))
     })
@@ -430,29 +431,3 @@ const leaks = (network: Network): ReadonlyArray<Leak> => {
     }))
   ]
 }
-
-/** Dials become part of the trace. */
-const observing = (network: Network): DialEvent.Observe => {
-  let dials = 0
-  return (endpoint) => {
-    const dial = ++dials
-    const text = Endpoint.format(endpoint)
-    return (event) =>
-      network.record({ _tag: "Dial", at: network.agenda.now, dial, endpoint: text, event: plainEvent(event) })
-  }
-}
-
-/** An event without anything but text and numbers: an error by its message. */
-const plainEvent = (event: DialEvent.DialEvent) =>
-  Object.fromEntries(
-    Object.entries(event).map(([field, value]) => [field, plain(value)])
-  ) as { readonly _tag: DialEvent.DialEvent["_tag"]; readonly at: number }
-
-const plain = (value: unknown): unknown =>
-  value instanceof Error
-    ? value.message
-    : Array.isArray(value)
-    ? value.map(String)
-    : typeof value === "object"
-    ? String(value)
-    : value

@@ -72,17 +72,14 @@ export const run = (options: {
  */
 export const check = (seed: number): Failure | undefined => {
   const scenario = scenarioOf(seed)
-  const first = play(scenario)
-  // Twice for every one in sixteen: the same seed has to give the same run.
-  const violations = seed % 16 > 0 || Trace.format(first.trace) === Trace.format(play(scenario).trace)
-    ? first.violations
-    : [...first.violations, "the second run of the same seed is another"]
-  if (violations.length === 0) return undefined
-  const least = shrink(scenario, first)
+  const played = judged(scenario)
+  if (played.violations.length === 0) return undefined
+  const least = shrink(scenario, played)
   return {
     seed,
-    violations,
-    scenario: JSON.stringify(least.scenario, undefined, 1),
+    violations: played.violations,
+    // JSON knows no Infinity, and its null would say something else.
+    scenario: JSON.stringify(least.scenario, (_, value: unknown) => value === Infinity ? "Infinity" : value, 1),
     remaining: least.played.violations,
     diagram: Diagram.render(least.played.trace, {
       hosts: ["client", ...least.scenario.servers.map(({ name }) => name)]
@@ -104,7 +101,15 @@ export const format = (failure: Failure): string =>
     failure.diagram
   ].join("\n")
 
-/** How many runs may go into making a scenario smaller. */
+/** Play it, for one seed in sixteen twice: the same seed has to give the same run. */
+const judged = (scenario: Scenario): Played => {
+  const first = play(scenario)
+  return scenario.seed % 16 > 0 || Trace.format(first.trace) === Trace.format(play(scenario).trace)
+    ? first
+    : { ...first, violations: [...first.violations, "the second run of the same seed is another"] }
+}
+
+/** How many scenarios may be tried to make one smaller. */
 const shrinkRuns = 500
 
 /** Greedily: whatever still breaks something is taken, until nothing smaller does. */
@@ -115,7 +120,7 @@ const shrink = (scenario: Scenario, played: Played): { readonly scenario: Scenar
     found = false
     for (const candidate of smaller(least.scenario)) {
       if (++runs > shrinkRuns) return least
-      const played = play(candidate)
+      const played = judged(candidate)
       if (played.violations.length === 0) continue
       least = { scenario: candidate, played }
       found = true

@@ -2,12 +2,12 @@
  * A network for tests: simulated, deterministic, on virtual time.
  *
  * A test is an effect, a network written down as data, and what is to go wrong in it. `SimNetwork.run` runs it to its
- * end in no time, and fails with `LeakDetected` when it left anything open, so no test has to look for that.
+ * end in no time, and fails with `LeakDetected` when it left anything open, so no test has to look for that. Here a
+ * service with a retry policy is tested:
  *
- * **Example** (Testing a service with a retry policy)
- *
+ * @example
  * ```ts
- * import { Duration, Effect, Option, Schedule } from "effect"
+ * import { Duration, Effect, Option, Schedule, Scope } from "effect"
  * import { Dialer } from "effect-dial"
  * import { Behaviour, Fault, SimNetwork } from "effect-dial/testing"
  * import * as assert from "node:assert"
@@ -29,23 +29,23 @@
  *   names: { "hello.test": ["10.0.0.2", "fd00::2"] }
  * }
  *
- * const tests = Effect.gen(function*() {
+ * await Effect.runPromise(Effect.gen(function*() {
  *   // It retries when it is refused: twice by each host, after 1 and 2 seconds.
  *   const refused = [Fault.on("*", Fault.refused, { times: 4 })]
  *   const [waited, answer] = yield* SimNetwork.run(Effect.timed(greeting), { ...network, faults: refused })
  *   assert.deepStrictEqual([Duration.toMillis(waited), answer], [3000, "hello"])
- *
  *   // It gives up at once on a name that is not there.
  *   const error = yield* Effect.flip(SimNetwork.run(greeting, { ...network, names: { "hello.test": Fault.notFound } }))
  *   assert.ok(error._tag === "ResolveError" && error.reason === "NotFound")
- *
  *   // It goes to the next address when one is a black hole, well within the deadline.
  *   const hole = [Fault.on("six", Fault.silentSyn)]
  *   const [late] = yield* SimNetwork.run(Effect.timed(greeting), { ...network, faults: hole })
- *   assert.deepStrictEqual(Duration.toMillis(late), 250)
- * })
- *
- * await Effect.runPromise(tests)
+ *   assert.strictEqual(Duration.toMillis(late), 250)
+ *   // It leaks nothing: `run` would have failed each time, as it does when nobody closes a connection.
+ *   const leaking = Effect.flatMap(Scope.make(), (scope) => Scope.extend(Dialer.dial("hello.test:80"), scope))
+ *   const leak = yield* Effect.flip(SimNetwork.run(leaking, network))
+ *   assert.ok(leak._tag === "LeakDetected")
+ * }))
  * ```
  *
  * @since 0.1.0

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Random, Schedule, TestClock } from "effect"
+import dgram from "node:dgram"
 import dns from "node:dns"
 import * as net from "node:net"
 import * as Dialer from "../../src/Dialer.js"
@@ -71,18 +72,24 @@ describe("a simulation", () => {
       setInterval: globalThis.setInterval,
       setImmediate: globalThis.setImmediate,
       connect: net.Socket.prototype.connect,
+      listen: net.Server.prototype.listen,
+      createSocket: dgram.createSocket,
       lookup: dns.lookup
     }
     try {
       Object.assign(globalThis, { setTimeout: forbidden, setInterval: forbidden, setImmediate: forbidden })
       Object.assign(net.Socket.prototype, { connect: forbidden })
+      Object.assign(net.Server.prototype, { listen: forbidden })
+      Object.assign(dgram, { createSocket: forbidden })
       Object.assign(dns, { lookup: forbidden })
       expect(() => setTimeout(() => {}, 1)).toThrow("touched")
       expect(Swarm.run({ from: 100, seeds: 50 })).toEqual([])
     } finally {
-      const { connect, lookup, ...timers } = kept
+      const { connect, createSocket, listen, lookup, ...timers } = kept
       Object.assign(globalThis, timers)
       Object.assign(net.Socket.prototype, { connect })
+      Object.assign(net.Server.prototype, { listen })
+      Object.assign(dgram, { createSocket })
       Object.assign(dns, { lookup })
     }
   })

@@ -1,5 +1,5 @@
 import { expect, it } from "@effect/vitest"
-import { Duration, Effect, Option, Schedule } from "effect"
+import { Duration, Effect, Option, Schedule, Scope } from "effect"
 import * as Dialer from "../../src/Dialer.js"
 import { Behaviour, Fault, SimNetwork } from "../../src/testing/index.js"
 
@@ -45,7 +45,7 @@ it.live("the service goes to the next address when one is a black hole, within t
 
 it.live("a service that leaves a connection open fails its test", () =>
   Effect.gen(function*() {
-    const leaking = Effect.forkDaemon(Effect.scoped(Effect.zipRight(Dialer.dial("hello.test:80"), Effect.never)))
-    const error = yield* Effect.flip(SimNetwork.run(Effect.zipRight(leaking, Effect.sleep("1 second")), network))
+    const leaking = Effect.flatMap(Scope.make(), (scope) => Scope.extend(Dialer.dial("hello.test:80"), scope))
+    const error = yield* Effect.flip(SimNetwork.run(leaking, network))
     expect(error._tag).toBe("LeakDetected")
   }))
