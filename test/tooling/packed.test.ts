@@ -35,8 +35,8 @@ describe("the packed tarball, installed in an empty folder", () => {
     writeFileSync(
       join(user, "import.js"),
       `for (const name of ${JSON.stringify(names)}) {
-        const module = await import(name)
-        if (Object.keys(module).length > 0) console.log(name)
+        await import(name)
+        console.log(name)
       }`
     )
     expect(run(user, process.execPath, "import.js").trimEnd().split("\n")).toEqual(names)
