@@ -2,7 +2,7 @@ import { it } from "@effect/vitest"
 import { Duration, Effect, Option, type Scope } from "effect"
 import type { Connection } from "../../src/Connection.js"
 import type { ConnectionLost } from "../../src/DialError.js"
-import { SimNetwork, type Topology } from "../../src/testing/index.js"
+import { Behaviour, SimNetwork, type Topology } from "../../src/testing/index.js"
 
 /** A test on a network of its own, which fails when it leaks. */
 export const sim = <A, E>(
@@ -33,3 +33,13 @@ export const readings = (connection: Connection): Effect.Effect<ReadonlyArray<st
 /** An effect with the virtual time it took, in milliseconds. */
 export const timed = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<readonly [A, number], E, R> =>
   Effect.map(Effect.timed(effect), ([duration, value]) => [value, Duration.toMillis(duration)] as const)
+
+/** A network of one server, `web`, by both families. */
+export const web = (
+  extra: Omit<Topology.Topology, "hosts"> = {},
+  behaviour: Behaviour.Behaviour = Behaviour.echo
+): Topology.Topology => ({
+  hosts: { web: { addresses: ["10.0.0.2", "fd00::2"], listeners: { 80: behaviour } } },
+  names: { "web.test": ["10.0.0.2", "fd00::2"] },
+  ...extra
+})
