@@ -117,18 +117,20 @@ export const connectIn = (
               const connection = Connection.fromHandle(handle, request.socketType, Scope.close(own, Exit.void))
               // Not Effect.addFinalizer: it carries this fiber's FiberRefs into the fiber that closes, which then grow by
               // an entry a connection.
-              return Effect.as(
-                Scope.addFinalizerExit(own, (exit) => closeFor(connection, exit)),
-                connection
-              )
+              return Effect.as(Scope.addFinalizerExit(own, closing(connection)), connection)
             }
           }))
     )
   )
 
-/** Who is interrupted does not wait for a peer that does not read. */
-const closeFor = (connection: Connection.Connection, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
-  connection.close(Exit.isInterrupted(exit) ? { flushTimeout: 0 } : undefined)
+/**
+ * How a Scope closes a connection: who is interrupted does not wait for a peer that does not read. (Made out here, where
+ * its closure holds the connection and nothing of the attempt, which would be two KiB a connection held.)
+ */
+const closing = (connection: Connection.Connection) => (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+  connection.close(Exit.isInterrupted(exit) ? noFlush : undefined)
+
+const noFlush = { flushTimeout: 0 }
 
 /** Twisted: `_setRealAddress`. */
 const normalised = (request: OpenRequest): OpenRequest => {
@@ -158,6 +160,7 @@ const settlement = (
   Effect.async((resume) => {
     if (limit !== undefined) limit.ring = () => resume(Effect.fail(timedOut(request)))
     handle.connect((error) => {
+      if (limit !== undefined) limit.ring = undefined
       if (limit?.stopsAtOnce === true) limit.cancel()
       resume(error === undefined ? Effect.void : Effect.fail(error))
     })
