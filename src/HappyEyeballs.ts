@@ -76,7 +76,7 @@ export interface RaceOptions<C, A, E, R, R2> {
   /**
    * One attempt. What it acquires goes into `scope` (`Scope.extend`), which the race closes before anyone hears of an
    * attempt that failed or lost, and leaves open for the winner, who may close it when it is over. (A parameter and not a Scope in the environment:
-   * providing a service costs as much as forking a fiber.)
+   * providing a service costs nearly as much as forking a fiber.)
    */
   readonly attempt: (candidate: C, scope: Scope.CloseableScope) => Effect.Effect<A, E, R>
   /**

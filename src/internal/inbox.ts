@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 
 /**
  * An unbounded queue for one consumer. Effect's Queue serves any number of consumers with a Deferred for each wait and
- * costs about 15 microseconds of CPU a race (a tenth of a dial on loopback); this one is an array and one callback.
+ * costs 5 microseconds of CPU to make and 4 for each of those; this one is an array and one callback.
  */
 export class Inbox<M> {
   private readonly messages: Array<M> = []

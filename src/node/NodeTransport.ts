@@ -103,10 +103,6 @@ const sunPathBytes = (Os.platform() === "linux" ? Address.linuxUnixPathMaxBytes 
 /** As sun_path has it: an abstract name begins with NUL. */
 const sunPath = (path: Address.UnixPath): string => path._tag === "Abstract" ? `\0${path.name}` : path.path
 
-/**
- * A zone has a number, the scope id, and a name, and only this machine knows which belong together. Both are needed:
- * the number is the address's, and the name is the only form libuv takes.
- */
 const zonedRequest = (request: OpenRequest): OpenRequest =>
   request.address._tag === "Inet6"
     ? {
@@ -116,6 +112,10 @@ const zonedRequest = (request: OpenRequest): OpenRequest =>
     }
     : request
 
+/**
+ * A zone has a number, the scope id, and a name, and only this machine knows which belong together. Both are needed:
+ * the number is the address's, and the name is the only form libuv takes.
+ */
 const zoned = (address: Address.SocketAddress): Address.SocketAddress => {
   const normal = Address.normalise(address)
   if (normal._tag !== "Inet6" || normal.ip.zone === undefined) return normal
@@ -487,12 +487,13 @@ function onClose(this: OwnedSocket): void {
 }
 
 /** What Node reads into, as large as libuv's own reads (64 KiB). */
-const readBuffer = new Uint8Array(65536)
+const makeReadBuffer = (): Uint8Array => new Uint8Array(65536)
 
 const onread = {
-  buffer: readBuffer,
-  callback(this: OwnedSocket, size: number): boolean {
-    this[handleOf]?.arrived(readBuffer.slice(0, size), size < readBuffer.length)
+  // On Windows libuv hands the buffer to the kernel and the bytes come later: there each socket has one of its own.
+  buffer: Os.platform() === "win32" ? makeReadBuffer : makeReadBuffer(),
+  callback(this: OwnedSocket, size: number, buffer: Uint8Array): boolean {
+    this[handleOf]?.arrived(buffer.slice(0, size), size < buffer.length)
     // One read, one chunk: the next `read` starts the kernel read again.
     return false
   }
