@@ -1,10 +1,10 @@
 // The floors of the house: a module imports its own floor or one below, never above, and never in a circle.
 // A new module in src gets its floor here; until then the check fails.
 const floors = [
-  ["Address", "Endpoint", "DialError", "DialEvent", "SocketOptions"],
-  ["Resolver", "Transport", "SourceAddress", "Connection"],
-  ["AddressSelection", "AddressPlan", "Attempt", "HappyEyeballs"],
-  ["Dialer", "DnsResolver"],
+  ["Address", "Endpoint", "DialError", "DialEvent", "SocketOptions", "ServiceBinding", "DnsMessage"],
+  ["Resolver", "Transport", "SourceAddress", "Connection", "DnsConfig"],
+  ["AddressSelection", "History", "AddressPlan", "Resolution", "Attempt", "HappyEyeballs", "DnsExchange"],
+  ["Dialer", "DnsResolver", "Nat64"],
   ["Tls"],
   ["Connector"],
   ["index", "node/", "testing/", "platform/", "cli/"]

@@ -185,7 +185,7 @@ export const resolveAddress = (
         ask(resolver, endpoint, (answer) =>
           Effect.sync(() => {
             if (answer._tag === "Addresses") answers.add(answer)
-            else errors.push(answer._tag === "NoAddresses" ? answer.error : answer)
+            else if (answer._tag !== "Services") errors.push(answer._tag === "NoAddresses" ? answer.error : answer)
           })),
         () =>
           answers.plan.length > 0
@@ -327,6 +327,7 @@ const resolve = (resolver: Resolver["Type"], endpoint: Endpoint.Named, journal: 
       journal.unanswered = journal.unanswered.filter((family) => family !== error.family)
       return journal.record((at) => ({ _tag: "ResolutionFailed", at, name, error }))
     }
+    if (answer._tag === "Services") return Effect.void
     const { addresses, family } = answer
     answers.add(answer)
     journal.unanswered = journal.unanswered.filter((asked) => asked !== family)

@@ -18,6 +18,7 @@ import * as Stream from "effect/Stream"
 import * as Address from "./Address.js"
 import { ResolveError } from "./DialError.js"
 import { type DomainName, domainName } from "./Endpoint.js"
+import type { ServiceBinding } from "./ServiceBinding.js"
 
 /**
  * The family of an IP address.
@@ -33,6 +34,8 @@ export type IpFamily = Exclude<Address.AddressFamily, "unix">
  * - `Addresses`: those found, in the resolver's order of preference; at least one. `timeToLive` is how long the answer
  *   may be kept, `undefined` when the resolver cannot tell (getaddrinfo)
  * - `NoAddresses`: none, and why
+ * - `Services`: what its HTTPS records say, only when the {@link Query} asked for them; empty when there are none, with
+ *   the `error` when that is not certain
  *
  * @since 0.1.0
  * @category models
@@ -45,6 +48,33 @@ export type Answer =
     readonly timeToLive?: Duration.Duration | undefined
   }
   | { readonly _tag: "NoAddresses"; readonly family: IpFamily; readonly error: ResolveError }
+  | {
+    readonly _tag: "Services"
+    readonly services: ReadonlyArray<ServiceBinding>
+    readonly timeToLive?: Duration.Duration | undefined
+    readonly error?: ResolveError | undefined
+  }
+
+/**
+ * What is wanted of a name.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface Query {
+  /**
+   * The families to look up.
+   *
+   * @default {@link families}
+   */
+  readonly families?: ReadonlyArray<IpFamily> | undefined
+  /**
+   * Look up the name's HTTPS records too (RFC 9460), and answer with `Services`. A resolver that cannot leaves it out.
+   *
+   * @default false
+   */
+  readonly services?: boolean | undefined
+}
 
 /**
  * Twisted: the resolver half of `reactor`. Looks names up for a dial.
@@ -70,7 +100,7 @@ export type Answer =
  * @category port
  */
 export class Resolver extends Context.Tag("effect-dial/Resolver")<Resolver, {
-  readonly resolve: (name: DomainName) => Stream.Stream<Answer, ResolveError>
+  readonly resolve: (name: DomainName, query?: Query) => Stream.Stream<Answer, ResolveError>
 }>() {}
 
 /**
@@ -96,9 +126,9 @@ export const layerStatic = (
 ): Layer.Layer<Resolver> => {
   const table = new Map(Object.entries(names).map(([name, addresses]) => [key(name), addresses]))
   return Layer.succeed(Resolver, {
-    resolve: (name) => {
+    resolve: (name, query) => {
       const known = table.get(name.ascii) ?? []
-      return Stream.fromIterable(families.map((family): Answer => {
+      return Stream.fromIterable((query?.families ?? families).map((family): Answer => {
         const addresses = known.filter((address) => address.family === family)
         return addresses.length > 0
           ? { _tag: "Addresses", family, addresses }

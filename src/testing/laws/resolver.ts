@@ -57,7 +57,7 @@ export const resolver: ReadonlyArray<Law<Resolver | KnownNames>> = [
   law("each family is answered at most once", () =>
     Effect.gen(function*() {
       const { known } = yield* KnownNames
-      const families = (yield* answersTo(known)).map(({ family }) => family)
+      const families = (yield* answersTo(known)).flatMap((answer) => "family" in answer ? [answer.family] : [])
       yield* same("families", new Set(families).size, families.length)
     })),
 
@@ -86,7 +86,7 @@ export const resolver: ReadonlyArray<Law<Resolver | KnownNames>> = [
     Effect.gen(function*() {
       const { unknown } = yield* KnownNames
       for (const answer of Either.getOrElse(yield* Effect.either(answersTo(unknown)), () => [])) {
-        yield* same("family", answer._tag === "NoAddresses" && answer.error.family, answer.family)
+        yield* same("family", answer._tag === "NoAddresses" && answer.error.family, "family" in answer && answer.family)
       }
     })),
 
