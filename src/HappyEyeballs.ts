@@ -5,10 +5,12 @@
  * What must be true:
  *
  * - candidates start in the plan's order, one every {@link defaultAttemptDelay}; an attempt that fails starts the next
- *   at once
+ *   at once, or {@link minimumAttemptDelay} after the last packet
  * - a plan may change while the race runs: what has not started is taken from the newest plan, what is under way is
  *   never cancelled by it
- * - the first success wins; the losers are gone (no socket, no timer, no fiber) before it is handed out
+ * - the first success wins; the losers are gone (no socket, no timer, no fiber) before it is handed out, but for a
+ *   cleanup that waits for something: that goes on by itself and delays nobody
+ * - a cap on the attempts in flight delays the next one; no attempt is ever ended to make room
  * - an interruption at any moment leaves nothing behind
  *
  * The race is generic in what an attempt is: any Effect. Each gets a Scope of its own, a child of the one in the
@@ -24,16 +26,18 @@
  */
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
+import type * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as HashSet from "effect/HashSet"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
-import { endAll } from "./internal/endAll.js"
+import { endAll, endPromptly } from "./internal/endAll.js"
 import { Inbox } from "./internal/inbox.js"
 
 /**
@@ -44,6 +48,41 @@ import { Inbox } from "./internal/inbox.js"
  * @category defaults
  */
 export const defaultAttemptDelay: Duration.DurationInput = "250 millis"
+
+/**
+ * RFC 8305 §8: "Minimum Connection Attempt Delay: ... Recommended to be 100 milliseconds. MUST NOT be less than 10
+ * milliseconds." A race never goes below the 10.
+ *
+ * @since 0.2.0
+ * @category defaults
+ */
+export const minimumAttemptDelay: Duration.DurationInput = "10 millis"
+
+/**
+ * RFC 8305 §8's recommended lower bound, under which "congestion collapse" threatens (§5). A Dialer warns once.
+ *
+ * @since 0.2.0
+ * @category defaults
+ */
+export const recommendedMinimumAttemptDelay: Duration.DurationInput = "100 millis"
+
+/**
+ * RFC 8305 §8: "Maximum Connection Attempt Delay: ... Recommended to be 2 seconds."
+ *
+ * @since 0.2.0
+ * @category defaults
+ */
+export const maximumAttemptDelay: Duration.DurationInput = "2 seconds"
+
+/**
+ * The Connection Attempt Delay: always the same, or what a Schedule says of the number of the attempt just started
+ * (0, 1, …). Either is held between {@link minimumAttemptDelay} and {@link maximumAttemptDelay}; a Schedule that is over
+ * stands for the maximum.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type AttemptDelay = Duration.DurationInput | Schedule.Schedule<unknown, number>
 
 /**
  * What happened in a race; `attempt` counts from 0 in starting order. Each attempt that started has one outcome:
@@ -77,14 +116,33 @@ export interface RaceOptions<C, A, E, R, R2> {
    * One attempt. What it acquires goes into `scope` (`Scope.extend`), which the race closes before anyone hears of an
    * attempt that failed or lost, and leaves open for the winner, who may close it when it is over. (A parameter and not a Scope in the environment:
    * providing a service costs nearly as much as forking a fiber.)
+   * `attempt` is its number, from 0 in the order of starting.
    */
-  readonly attempt: (candidate: C, scope: Scope.CloseableScope) => Effect.Effect<A, E, R>
+  readonly attempt: (candidate: C, scope: Scope.CloseableScope, attempt: number) => Effect.Effect<A, E, R>
   /**
    * The time from the start of one attempt to the start of the next.
    *
    * @default {@link defaultAttemptDelay}
    */
-  readonly attemptDelay?: Duration.DurationInput | undefined
+  readonly attemptDelay?: AttemptDelay | undefined
+  /**
+   * How many attempts may be under way at once, at least 1. More wait; none is ended for it.
+   *
+   * @default Infinity
+   */
+  readonly maxInFlight?: number | undefined
+  /**
+   * Whether an attempt that failed so had sent anything: if it had, the next starts no sooner than
+   * {@link minimumAttemptDelay} after the last that did.
+   *
+   * @default never
+   */
+  readonly sent?: ((error: E) => boolean) | undefined
+  /**
+   * Take away at once what a loser holds, while its cleanup may still be waiting for something. Called with each attempt
+   * under way when another has won, or the time is over; must not wait.
+   */
+  readonly abandon?: ((attempt: number) => Effect.Effect<void>) | undefined
   /** How long the race may take in all, waiting for plans included. `undefined`: no limit. */
   readonly timeout?: Duration.DurationInput | undefined
   /** Run with the winner's value once the losers are gone, before it is handed out; cannot be interrupted. */
@@ -181,7 +239,7 @@ const alone = <C, A, E, R, R2>(
   Effect.flatMap(
     enlist(options, home, candidate, 0),
     (runner) =>
-      Effect.matchCauseEffect(restore(Effect.suspend(() => options.attempt(candidate, runner.scope))), {
+      Effect.matchCauseEffect(restore(Effect.suspend(() => options.attempt(candidate, runner.scope, 0))), {
         onFailure: (cause) => {
           runner.exit = Exit.failCause(cause)
           const failure = failureOf(cause)
@@ -212,16 +270,25 @@ const contest = <C, A, E, R, R2>(
     started: HashSet.empty(),
     running: 0,
     due: true,
+    sentAt: undefined,
     failures: Chunk.empty()
   })
   return Effect.zipRight(
     coordinator.listen,
     Effect.matchCauseEffect(restore(course), {
-      onFailure: (cause) => Effect.zipRight(coordinator.dismiss(undefined), Effect.failCause(cause)),
-      onSuccess: ({ runner, value }) => handOut(options, runner, value, coordinator.dismiss(runner))
+      onFailure: (cause) =>
+        Effect.zipRight(
+          // A time that is over is over; an interruption waits for all cleanup, as it does everywhere in Effect.
+          isTimeout(cause) ? coordinator.leave(undefined) : coordinator.clear,
+          Effect.failCause(cause)
+        ),
+      onSuccess: ({ runner, value }) => handOut(options, runner, value, coordinator.leave(runner))
     })
   )
 }
+
+const isTimeout = (cause: Cause.Cause<RaceFailed<unknown, unknown> | RaceTimeout>): boolean =>
+  cause._tag === "Fail" && cause.error._tag === "RaceTimeout"
 
 // -----------------------------------------------------------------------------
 // one runner: enlisted, settled, handed out
@@ -236,6 +303,8 @@ interface Runner<C, A, E> {
   exit: Exit.Exit<A, E> | undefined
   /** Whether that outcome was told. */
   told: boolean
+  /** Whether the race is over for it, and it has to clean up by itself. */
+  abandoned: boolean
 }
 
 const enlist = <C, A, E, R, R2>(
@@ -245,7 +314,7 @@ const enlist = <C, A, E, R, R2>(
   attempt: number
 ): Effect.Effect<Runner<C, A, E>> =>
   Effect.flatMap(Scope.fork(home, ExecutionStrategy.sequential), (scope) => {
-    const runner: Runner<C, A, E> = { candidate, attempt, scope, exit: undefined, told: false }
+    const runner: Runner<C, A, E> = { candidate, attempt, scope, exit: undefined, told: false, abandoned: false }
     return Effect.as(tell(options, { _tag: "Started", attempt, candidate }), runner)
   })
 
@@ -259,7 +328,8 @@ const settle = <C, A, E, R, R2>(
     const { attempt, candidate, exit, scope, told } = runner
     runner.told = true
     if (place === "won") return tell(options, { _tag: "Connected", attempt, candidate })
-    const close = Scope.close(scope, exit ?? Exit.void)
+    // One that has not ended yet closes by itself, once its cleanup is over.
+    const close = runner.abandoned && exit === undefined ? Effect.void : Scope.close(scope, exit ?? Exit.void)
     if (told) return close
     const failure = exit === undefined || Exit.isSuccess(exit) ? Option.none() : failureOf(exit.cause)
     return Effect.zipRight(
@@ -310,6 +380,8 @@ interface State<C, E> {
   readonly running: number
   /** Whether the next candidate may start now. */
   readonly due: boolean
+  /** When the last attempt started that sent something, or may have: milliseconds of the Clock. */
+  readonly sentAt: number | undefined
   readonly failures: Chunk.Chunk<Failure<C, E>>
 }
 
@@ -332,19 +404,27 @@ const fresh = <C>(plan: ReadonlyArray<C>, started: HashSet.HashSet<C>): Readonly
 class Coordinator<C, A, E, R, R2> {
   private readonly inbox = new Inbox<Message<C, A, E>>()
   private readonly runners: Array<Runner<C, A, E>> = []
-  private delay: Fiber.RuntimeFiber<void> | undefined
+  private delay: Fiber.RuntimeFiber<unknown> | undefined
+  /** The Connection Attempt Delay after the attempt of a number. */
+  private readonly pace: (attempt: number) => Effect.Effect<unknown>
+  private readonly maxInFlight: number
+  /** `sentAt` as it was before the newest attempt, which may turn out to have sent nothing. */
+  private sentBefore: number | undefined
   /** Attempts, the deadline and the feed of plans. Daemons: {@link dismiss} ends them, whatever ends the race. */
   private readonly workers: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
 
   constructor(
     private readonly options: RaceOptions<C, A, E, R, R2>,
     private readonly home: Scope.Scope
-  ) {}
+  ) {
+    this.pace = paceOf(options.attemptDelay ?? defaultAttemptDelay)
+    this.maxInFlight = Math.max(1, options.maxInFlight ?? Infinity)
+  }
 
   /** Start the next candidate, give up, or wait for what comes. */
   run(state: State<C, E>): Course<C, A, E, R> {
     const [candidate] = state.waiting
-    if (state.due && candidate !== undefined) {
+    if (state.due && candidate !== undefined && state.running < this.maxInFlight) {
       return Effect.flatMap(this.start(state, candidate), (state) => this.run(state))
     }
     if (state.running === 0 && state.final && candidate === undefined) {
@@ -373,22 +453,42 @@ class Coordinator<C, A, E, R, R2> {
         const failures = Chunk.append(state.failures, { candidate: runner.candidate, error: failure.value })
         return Effect.zipRight(
           Effect.uninterruptible(settle(this.options, runner, "lost")),
-          this.run({ ...state, running: state.running - 1, due: true, failures })
+          Effect.flatMap(
+            this.afterFailure({ ...state, running: state.running - 1, failures }, runner, failure.value),
+            (state) => this.run(state)
+          )
         )
       }
     }
   }
 
+  /** The next may start at once, unless a packet went out a moment ago. */
+  private afterFailure(state: State<C, E>, runner: Runner<C, A, E>, error: E): Effect.Effect<State<C, E>> {
+    const { sent } = this.options
+    if (sent === undefined) return Effect.succeed({ ...state, due: true })
+    const newest = runner.attempt === HashSet.size(state.started) - 1
+    const sentAt = newest && !sent(error) ? this.sentBefore : state.sentAt
+    return Effect.clockWith((clock) => {
+      const left = sentAt === undefined ? 0 : sentAt + minimumAttemptMillis - millisOf(clock)
+      const next = { ...state, sentAt, due: state.due || left <= 0 }
+      return next.due ? Effect.succeed(next) : Effect.uninterruptible(Effect.as(
+        Effect.zipRight(this.stopDelay, this.startDelay(HashSet.size(state.started), Effect.sleep(left))),
+        next
+      ))
+    })
+  }
+
   private start(state: State<C, E>, candidate: C): Effect.Effect<State<C, E>, never, R> {
     const attempt = HashSet.size(state.started)
     const waiting = state.waiting.slice(1)
+    this.sentBefore = state.sentAt
     const fork = Effect.flatMap(enlist(this.options, this.home, candidate, attempt), (runner) => {
       this.runners.push(runner)
       return this.work(
         // Closed here and not by the coordinator, so that one slow cleanup does not wait for another.
         Effect.onExit(
-          Effect.suspend(() => this.options.attempt(candidate, runner.scope)),
-          (exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(runner.scope, exit)
+          Effect.suspend(() => this.options.attempt(candidate, runner.scope, attempt)),
+          (exit) => Exit.isSuccess(exit) && !runner.abandoned ? Effect.void : Scope.close(runner.scope, exit)
         ),
         (exit) => {
           runner.exit = exit
@@ -399,16 +499,24 @@ class Coordinator<C, A, E, R, R2> {
     // Nobody waits for the delay when nobody can follow.
     const delay = state.final && waiting.length === 0
       ? this.stopDelay
-      : Effect.zipRight(this.stopDelay, this.startDelay(attempt + 1))
-    return Effect.as(
+      : Effect.zipRight(this.stopDelay, this.startDelay(attempt + 1, this.pace(attempt)))
+    return Effect.zipRight(
       Effect.uninterruptible(Effect.zipRight(fork, delay)),
-      { ...state, waiting, started: HashSet.add(state.started, candidate), running: state.running + 1, due: false }
+      Effect.clockWith((clock) =>
+        Effect.succeed({
+          ...state,
+          waiting,
+          started: HashSet.add(state.started, candidate),
+          running: state.running + 1,
+          due: false,
+          sentAt: millisOf(clock)
+        })
+      )
     )
   }
 
-  /** One Connection Attempt Delay runs at a time: from the newest start. */
-  private startDelay(started: number): Effect.Effect<void> {
-    const delay = Effect.sleep(this.options.attemptDelay ?? defaultAttemptDelay)
+  /** One delay runs at a time: from the newest start. */
+  private startDelay(started: number, delay: Effect.Effect<unknown>): Effect.Effect<void> {
     return Effect.map(
       Effect.forkDaemon(Effect.interruptible(
         Effect.zipRight(delay, Effect.sync(() => this.inbox.post({ _tag: "DelayOver", started })))
@@ -447,21 +555,59 @@ class Coordinator<C, A, E, R, R2> {
     })
   }
 
+  /** The race is over without an outcome to hand out: every worker ends and everything is closed, however long it takes. */
+  get clear(): Effect.Effect<void> {
+    return Effect.zipRight(endAll(this.everyWorker), this.closeAll(undefined))
+  }
+
   /**
-   * The race is over: end every worker, then close and tell of each attempt that was not told of yet. Without a winner
-   * nothing stays open.
+   * The race is over, and somebody waits for its outcome: every worker is told to end, and what holds a socket gives it
+   * up. Those that are still cleaning up after that do the rest by themselves.
    */
-  dismiss(winner: Runner<C, A, E> | undefined): Effect.Effect<void> {
-    return Effect.zipRight(
-      Effect.suspend(() => endAll(this.delay === undefined ? this.workers : [...this.workers, this.delay])),
-      Effect.forEach(
-        this.runners,
-        (runner) =>
-          runner === winner || (runner.told && winner !== undefined)
-            ? Effect.void
-            : settle(this.options, runner, "lost"),
+  leave(winner: Runner<C, A, E> | undefined): Effect.Effect<void> {
+    const { abandon } = this.options
+    const running = () => this.runners.filter((runner) => runner.exit === undefined)
+    return Effect.suspend(() => {
+      for (const runner of running()) runner.abandoned = true
+      const taken = abandon === undefined ? Effect.void : Effect.forEach(
+        running(),
+        ({ attempt }) => abandon(attempt),
         { discard: true }
       )
+      return taken.pipe(
+        Effect.zipRight(endPromptly(this.everyWorker)),
+        Effect.zipRight(this.closeAll(winner))
+      )
+    })
+  }
+
+  private get everyWorker(): ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown>> {
+    return this.delay === undefined ? this.workers : [...this.workers, this.delay]
+  }
+
+  /** Close and tell of each attempt that was not told of yet. Without a winner nothing stays open. */
+  private closeAll(winner: Runner<C, A, E> | undefined): Effect.Effect<void> {
+    return Effect.forEach(
+      this.runners,
+      (runner) =>
+        runner === winner || (runner.told && winner !== undefined) ? Effect.void : settle(this.options, runner, "lost"),
+      { discard: true }
     )
   }
+}
+
+const minimumAttemptMillis = Duration.toMillis(minimumAttemptDelay)
+
+const millisOf = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos()) / 1e6
+
+const bounded = (delay: Duration.DurationInput): Duration.Duration =>
+  Duration.clamp(delay, { minimum: minimumAttemptDelay, maximum: maximumAttemptDelay })
+
+const paceOf = (delay: AttemptDelay): (attempt: number) => Effect.Effect<unknown> => {
+  if (!Schedule.isSchedule(delay)) {
+    const always = Effect.sleep(bounded(delay))
+    return () => always
+  }
+  const driver = Effect.runSync(Schedule.driver(Schedule.modifyDelay(delay, (_, each) => bounded(each))))
+  return (attempt) => Effect.catchAll(driver.next(attempt), () => Effect.sleep(maximumAttemptDelay))
 }
