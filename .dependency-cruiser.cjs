@@ -4,7 +4,7 @@ const floors = [
   ["Address", "Endpoint", "DialError", "DialEvent", "SocketOptions", "ServiceBinding", "DnsMessage"],
   ["Resolver", "Transport", "SourceAddress", "Connection", "DnsConfig"],
   ["AddressSelection", "History", "AddressPlan", "Resolution", "Attempt", "HappyEyeballs", "DnsExchange"],
-  ["Dialer", "DnsResolver", "Nat64"],
+  ["DialOptions", "Dialer", "DnsResolver", "Nat64"],
   ["Tls"],
   ["Connector"],
   ["index", "node/", "testing/", "platform/", "cli/"]

@@ -1,10 +1,10 @@
 /**
  * The order in which a dial attempts the addresses it knows (RFC 8305 §4).
  *
- * Pure: addresses in, an order out. Addresses are taken in the order given within each family (the resolver's, or
- * RFC 6724's) and the families alternate, so that a family that is broken costs one attempt, not all of its addresses.
+ * Pure: addresses in, an order out. Addresses are taken in the order given within each family (RFC 6724's, or the
+ * resolver's) and the families alternate, so that a family that is broken costs one attempt, not all of its addresses.
  *
- * Not here: when an attempt starts (`HappyEyeballs`).
+ * Not here: the sort (`AddressSelection`), and when an attempt starts (`HappyEyeballs`).
  *
  * @since 0.1.0
  */
@@ -12,29 +12,71 @@ import type { IpAddress } from "./Address.js"
 import type { IpFamily } from "./Resolver.js"
 
 /**
- * The family attempted first, when it has an address: IPv6, as RFC 8305 §4 and RFC 6724's default policy prefer it.
+ * How to interleave.
  *
- * @since 0.1.0
- * @category defaults
+ * @since 0.2.0
+ * @category models
  */
-export const defaultFirstFamily: IpFamily = "inet6"
+export interface InterleaveOptions {
+  /**
+   * The family to begin with.
+   *
+   * @default that of the first address
+   */
+  readonly firstFamily?: IpFamily | undefined
+  /**
+   * RFC 8305 §8's First Address Family Count: how many addresses of the first family come before one of the other, at
+   * least 1. From then on they alternate.
+   *
+   * @default {@link defaultFirstAddressFamilyCount}
+   */
+  readonly firstAddressFamilyCount?: number | undefined
+}
 
 /**
- * Alternate the families, beginning with `firstFamily`; what one family has left over comes last, and an address that
- * stands in the list twice is attempted once.
+ * RFC 8305 §8: "First Address Family Count: ... Recommended to be 1; 2 may be used to more aggressively favor a
+ * particular address family."
+ *
+ * @since 0.2.0
+ * @category defaults
+ */
+export const defaultFirstAddressFamilyCount = 1
+
+/**
+ * Alternate the families; what one family has left over comes last, and an address that stands in the list twice is
+ * attempted once.
+ *
+ * @example
+ * ```ts
+ * import { Address, AddressPlan } from "effect-dial"
+ * import * as assert from "node:assert"
+ *
+ * const sorted = ["2001:db8::1", "2001:db8::2", "2001:db8::3", "192.0.2.1"].map(Address.unsafeParse)
+ *
+ * assert.deepStrictEqual(AddressPlan.interleave(sorted).map(String), [
+ *   "2001:db8::1",
+ *   "192.0.2.1",
+ *   "2001:db8::2",
+ *   "2001:db8::3"
+ * ])
+ * ```
  *
  * @since 0.1.0
  * @category planning
  */
 export const interleave = (
   addresses: ReadonlyArray<IpAddress>,
-  firstFamily: IpFamily = defaultFirstFamily
+  options?: InterleaveOptions
 ): ReadonlyArray<IpAddress> => {
   const unique = [...new Map(addresses.map((address) => [String(address), address])).values()]
-  const first = unique.filter((address) => address.family === firstFamily)
+  const firstFamily = options?.firstFamily ?? unique[0]?.family
+  const ahead = Math.max(1, options?.firstAddressFamilyCount ?? defaultFirstAddressFamilyCount) - 1
+  const ofFirst = unique.filter((address) => address.family === firstFamily)
+  const first = ofFirst.slice(ahead)
   const second = unique.filter((address) => address.family !== firstFamily)
-  return Array.from(
+  const alternating = Array.from(
     { length: Math.max(first.length, second.length) },
     (_, index) => [first[index], second[index]]
-  ).flat().filter((address) => address !== undefined)
+  )
+  return [...ofFirst.slice(0, ahead), ...alternating.flat().filter((address) => address !== undefined)]
 }

@@ -10,7 +10,7 @@
  * @since 0.1.0
  */
 import * as Data from "effect/Data"
-import type { AddressFamily, SocketAddress } from "./Address.js"
+import type { AddressFamily, IpAddress, SocketAddress } from "./Address.js"
 import { printable, quoted } from "./internal/printable.js"
 
 // -----------------------------------------------------------------------------
@@ -137,6 +137,7 @@ export class ResolveError extends Data.TaggedError("ResolveError")<{
  *   EFAULT) or before it was asked; then there is no `code`, and `detail` says what
  * - `Unsupported`: this kind of socket or address is not supported here (EAFNOSUPPORT, EPROTONOSUPPORT, EPROTOTYPE,
  *   EOPNOTSUPP, ESOCKTNOSUPPORT, ENOTSOCK, ENOPROTOOPT, ENOSYS)
+ * - `NotEstablished`: it was connected, but what had to follow failed; the error of that is the `cause`
  * - `Unknown`: an errno this table does not have; kept in `code`
  *
  * @since 0.1.0
@@ -159,15 +160,17 @@ export type AttemptReason =
   | "NoMemory"
   | "InvalidArgument"
   | "Unsupported"
+  | "NotEstablished"
   | "Unknown"
 
 /**
- * The step of an attempt that failed: making the socket, binding it to the local address, or connecting it.
+ * The step of an attempt that failed: making the socket, binding it to the local address, connecting it, or, where a
+ * dial asks for more than that, making it what was asked for (a TLS handshake, a greeting).
  *
  * @since 0.1.0
  * @category attempt
  */
-export type AttemptOperation = "socket" | "bind" | "connect"
+export type AttemptOperation = "socket" | "bind" | "connect" | "establish"
 
 /**
  * One attempt on one address that did not become a connection.
@@ -190,10 +193,34 @@ export class AttemptError extends Data.TaggedError("AttemptError")<{
   override get message(): string {
     const what = this.operation === "bind"
       ? `bind ${this.localAddress ?? "the local address"} to connect to ${this.address}`
-      : `${this.operation === "socket" ? "open a socket for" : "connect to"} ${this.address}`
+      : `${operationText[this.operation]} ${this.address}`
     return printable(`${what}: ${attemptText(this)}`)
   }
 }
+
+const operationText = { socket: "open a socket for", connect: "connect to", establish: "establish" } as const
+
+/**
+ * Whether a failed attempt had put a packet on the wire, or may have: what failed on this machine alone did not.
+ *
+ * @since 0.2.0
+ * @category attempt
+ */
+export const sentPacket = ({ address, operation, reason }: AttemptError): boolean =>
+  address._tag !== "Unix" && (operation === "connect" || operation === "establish") && !local.has(reason)
+
+/** ENETUNREACH comes from the routing table; a router's word for it (ICMP type 3, code 0) is EHOSTUNREACH's kin. */
+const local: ReadonlySet<AttemptReason> = new Set([
+  "NetworkUnreachable",
+  "AddressUnreachable",
+  "AddressInUse",
+  "AddressNotAvailable",
+  "PermissionDenied",
+  "TooManyOpenFiles",
+  "NoMemory",
+  "InvalidArgument",
+  "Unsupported"
+])
 
 /**
  * Twisted: `stopConnecting`. The attempt or dial was given up on purpose before it had an outcome of its own.
@@ -217,7 +244,8 @@ export class ConnectStopped extends Data.TaggedError("ConnectStopped")<{
 // -----------------------------------------------------------------------------
 
 /**
- * What became of one candidate address of a dial. Times are milliseconds since the dial began.
+ * What became of one candidate address of a dial. Times are milliseconds since the dial began; `source` is the local
+ * address the machine would reach it from (RFC 6724), where the platform told.
  *
  * - `Failed`: it was attempted and failed with `error`
  * - `Stopped`: it was under way when the dial ended otherwise
@@ -232,18 +260,35 @@ export type AttemptReport =
     readonly outcome: "Failed"
     readonly attempt: number
     readonly address: SocketAddress
+    readonly source?: IpAddress | undefined
     readonly startedAt: number
     readonly endedAt: number
     readonly error: AttemptError
   }
   | {
-    readonly outcome: "Stopped" | "Connected"
+    readonly outcome: "Stopped"
     readonly attempt: number
     readonly address: SocketAddress
+    readonly source?: IpAddress | undefined
+    readonly startedAt: number
+    readonly endedAt: number
+    /** @default "connecting" */
+    readonly phase?: "connecting" | "establishing" | undefined
+  }
+  | {
+    readonly outcome: "Connected"
+    readonly attempt: number
+    readonly address: SocketAddress
+    readonly source?: IpAddress | undefined
     readonly startedAt: number
     readonly endedAt: number
   }
-  | { readonly outcome: "NeverTried"; readonly address: SocketAddress; readonly why: string }
+  | {
+    readonly outcome: "NeverTried"
+    readonly address: SocketAddress
+    readonly source?: IpAddress | undefined
+    readonly why: string
+  }
 
 /**
  * Every address of an endpoint was attempted and none connected.
@@ -286,12 +331,13 @@ export class AllAttemptsFailed extends Data.TaggedError("AllAttemptsFailed")<{
 }
 
 /**
- * What a dial was doing: looking up the name, or attempting addresses.
+ * What a dial was doing: looking up the name, attempting addresses, or, with a connection up, making it what was asked
+ * for.
  *
  * @since 0.1.0
  * @category dial
  */
-export type DialPhase = "resolving" | "connecting"
+export type DialPhase = "resolving" | "connecting" | "establishing"
 
 /**
  * The whole-dial deadline passed. `phase` is what was running; `attempts` are those made so far.
@@ -459,11 +505,13 @@ const attemptReasonText: { readonly [R in AttemptReason]: string } = {
   NoMemory: "out of memory or buffer space",
   InvalidArgument: "not accepted",
   Unsupported: "not supported on this machine",
+  NotEstablished: "connected, but not established",
   Unknown: "failed"
 }
 
 /** The reason of a failed attempt, with what else its operation and its address make of it. */
-const attemptText = ({ address, code, detail, operation, reason }: AttemptError): string => {
+const attemptText = ({ address, cause, code, detail, operation, reason }: AttemptError): string => {
+  if (reason === "NotEstablished" && cause instanceof Error) return `${attemptReasonText[reason]}: ${cause.message}`
   // What was refused for its own sake is so on every machine.
   if (detail !== undefined) {
     return `${reason === "Unsupported" ? "not supported" : attemptReasonText[reason]}: ${detail}${codeSuffix(code)}`
@@ -530,7 +578,7 @@ const reportText = (report: AttemptReport): string => {
     case "Failed":
       return `${report.error.operation === "bind" ? "bind: " : ""}${attemptText(report.error)}`
     case "Stopped":
-      return "still connecting"
+      return report.phase === "establishing" ? "connected, still being established" : "still connecting"
     case "Connected":
       return "connected"
     case "NeverTried":

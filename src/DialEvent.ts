@@ -14,6 +14,7 @@ import * as Effect from "effect/Effect"
 import type { AddressFamily, IpAddress, SocketAddress } from "./Address.js"
 import type { AttemptError, AttemptReport, ConnectStopped, DialError, ResolveError } from "./DialError.js"
 import type { Endpoint } from "./Endpoint.js"
+import type { ServiceBinding } from "./ServiceBinding.js"
 
 /**
  * One thing that happened in one dial.
@@ -21,7 +22,10 @@ import type { Endpoint } from "./Endpoint.js"
  * - `ResolutionStarted`: the Resolver was asked for `name`
  * - `AddressesResolved`: it gave the addresses of one family
  * - `ResolutionFailed`: it gave an error for one family, or for the whole name (`family` undefined)
+ * - `ServicesResolved`: it gave the name's HTTPS records, where they were asked for
+ * - `Planned`: what has not started will be attempted in this order, unless a later plan replaces it
  * - `AttemptStarted`: attempt number `attempt` (0, 1, …) began on `address`
+ * - `AttemptEstablishing`: it is connected, and what makes it a success (a TLS handshake, say) began
  * - `AttemptFailed`, `AttemptStopped`, `AttemptConnected`: its one outcome
  * - `Connected`: the dial has its connection; the losers are gone
  * - `DialFailed`: the dial has its error
@@ -42,10 +46,24 @@ export type DialEvent =
   }
   | { readonly _tag: "ResolutionFailed"; readonly at: number; readonly name: string; readonly error: ResolveError }
   | {
+    readonly _tag: "ServicesResolved"
+    readonly at: number
+    readonly name: string
+    readonly services: ReadonlyArray<ServiceBinding>
+  }
+  | { readonly _tag: "Planned"; readonly at: number; readonly candidates: ReadonlyArray<PlannedAddress> }
+  | {
     readonly _tag: "AttemptStarted"
     readonly at: number
     readonly attempt: number
     readonly address: SocketAddress
+  }
+  | {
+    readonly _tag: "AttemptEstablishing"
+    readonly at: number
+    readonly attempt: number
+    readonly address: SocketAddress
+    readonly localAddress: SocketAddress
   }
   | {
     readonly _tag: "AttemptFailed"
@@ -74,6 +92,17 @@ export type DialEvent =
     readonly localAddress: SocketAddress
   }
   | { readonly _tag: "DialFailed"; readonly at: number; readonly error: DialError }
+
+/**
+ * An address to attempt; `source` is the local address it would be reached from, where the platform tells.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface PlannedAddress {
+  readonly address: SocketAddress
+  readonly source?: IpAddress | undefined
+}
 
 /**
  * Whoever is told of dials: called once as a dial of `endpoint` begins, it returns what receives that dial's events.
@@ -132,7 +161,8 @@ export const observe = <A, E, R>(effect: Effect.Effect<A, E, R>, observe: Observ
 
 /**
  * What became of each address, folded from a dial's events in order. `now` (milliseconds since the dial began) ends the
- * attempts that have no outcome yet; `planned` are the addresses known, of which those never started are told last.
+ * attempts that have no outcome yet; `planned` are addresses known from the start, beside those of the `Planned` events.
+ * Those never started are told last.
  *
  * @since 0.1.0
  * @category folding
@@ -143,31 +173,37 @@ export const reports = (
   planned: ReadonlyArray<SocketAddress> = []
 ): ReadonlyArray<AttemptReport> => {
   const started = events.filter((event) => event._tag === "AttemptStarted")
+  const plans = events.filter((event) => event._tag === "Planned").map(({ candidates }) => candidates)
+  const sources = new Map(plans.flat().map(({ address, source }) => [String(address), source]))
+  const sourced = (address: SocketAddress) => {
+    const source = sources.get(String(address))
+    return source === undefined ? { address } : { address, source }
+  }
+  const establishing = new Set(events.flatMap((event) => event._tag === "AttemptEstablishing" ? [event.attempt] : []))
+  const ends = new Map(events.flatMap((event) =>
+    event._tag === "AttemptFailed" || event._tag === "AttemptStopped" || event._tag === "AttemptConnected"
+      ? [[event.attempt, event]]
+      : []
+  ))
   const tried = started.map((start): AttemptReport => {
     const { address, attempt, at: startedAt } = start
-    const end = events.find((event) =>
-      (event._tag === "AttemptFailed" || event._tag === "AttemptStopped" || event._tag === "AttemptConnected") &&
-      event.attempt === attempt
-    )
-    return end?._tag === "AttemptFailed"
-      ? { outcome: "Failed", attempt, address, startedAt, endedAt: end.at, error: end.error }
-      : {
-        outcome: end?._tag === "AttemptConnected" ? "Connected" : "Stopped",
-        attempt,
-        address,
-        startedAt,
-        endedAt: end?.at ?? now
-      }
+    const end = ends.get(attempt)
+    const common = { attempt, ...sourced(address), startedAt, endedAt: end?.at ?? now }
+    if (end?._tag === "AttemptFailed") return { outcome: "Failed", ...common, error: end.error }
+    if (end?._tag === "AttemptConnected") return { outcome: "Connected", ...common }
+    return establishing.has(attempt)
+      ? { outcome: "Stopped", ...common, phase: "establishing" }
+      : { outcome: "Stopped", ...common }
   })
   const seen = new Set(started.map((start) => String(start.address)))
-  return [
-    ...tried,
-    ...planned.filter((address) => !seen.has(String(address))).map((address): AttemptReport => ({
-      outcome: "NeverTried",
-      address,
-      why: "the dial ended before its turn"
-    }))
-  ]
+  const wanted = new Set([...planned, ...(plans.at(-1) ?? []).map(({ address }) => address)].map(String))
+  const known = new Map([...planned, ...plans.flat().map(({ address }) => address)].map((one) => [String(one), one]))
+  const untried = [...known].filter(([text]) => !seen.has(text)).map(([text, address]): AttemptReport => ({
+    outcome: "NeverTried",
+    ...sourced(address),
+    why: wanted.has(text) ? "the dial ended before its turn" : "a newer answer no longer had it"
+  }))
+  return [...tried, ...untried]
 }
 
 /**

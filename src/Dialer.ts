@@ -5,86 +5,51 @@
  *
  * - a literal address never touches the Resolver
  * - an answer is acted on as it comes; a family that is not answered holds back no other
- * - an unspecified address (0.0.0.0, ::) in an answer is not dialed: it is what a DNS sinkhole says for "no", and the
- *   kernel takes it for this machine; a mapped one is the IPv4 address it stands for
  * - a dial succeeds with a Connection that its Scope owns, or fails with an error that tells of every address, and of
  *   every lookup that failed; an interrupted or failed dial leaves nothing open, whatever its Scope does later
- * - the deadline covers everything from the name to the connection
+ * - the deadline covers everything from the name to the connection, and to what {@link dialWith} makes of it
  *
- * Not here: TLS, proxies, pools, retries. Each is a layer on top; a proxy is a Dialer made from a Dialer.
+ * Not here: how answers become plans (`Resolution`), when attempts start (`HappyEyeballs`), and TLS, proxies, pools,
+ * retries: each of these is a layer on top; a proxy is a Dialer made from a Dialer.
  *
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Layer from "effect/Layer"
-import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import * as MutableRef from "effect/MutableRef"
+import type * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
 import * as Address from "./Address.js"
-import * as AddressPlan from "./AddressPlan.js"
 import * as Attempt from "./Attempt.js"
 import type { Connection } from "./Connection.js"
-import { type AttemptError, ConnectStopped, type DialError, type ResolveError } from "./DialError.js"
-import type * as DialEvent from "./DialEvent.js"
+import {
+  AttemptError,
+  type AttemptReport,
+  ConnectStopped,
+  type DialError,
+  type ResolveError,
+  sentPacket
+} from "./DialError.js"
+import * as DialEvent from "./DialEvent.js"
+import { defaultTimeout, type DialOptions } from "./DialOptions.js"
 import * as Endpoint from "./Endpoint.js"
 import * as HappyEyeballs from "./HappyEyeballs.js"
 import { Journal, noAddress } from "./internal/journal.js"
 import { Timers } from "./internal/timers.js"
-import { type Answer, families, type IpFamily, Resolver } from "./Resolver.js"
+import * as Resolution from "./Resolution.js"
+import { type Answer, families, Resolver } from "./Resolver.js"
 import * as SocketOptions from "./SocketOptions.js"
+import { SourceAddress } from "./SourceAddress.js"
 import { Transport } from "./Transport.js"
 
-/**
- * The deadline of a dial that names none.
- *
- * @since 0.1.0
- * @category defaults
- */
-export const defaultTimeout: Duration.DurationInput = "30 seconds"
+export { defaultTimeout, type DialOptions } from "./DialOptions.js"
 
 /**
- * How to dial. Every field has a default.
- *
- * @since 0.1.0
- * @category models
- */
-export interface DialOptions {
-  /**
-   * The whole dial's deadline: resolution and all attempts. `Infinity` for none.
-   *
-   * @default {@link defaultTimeout}
-   */
-  readonly timeout?: Duration.DurationInput | undefined
-  /** The longest one attempt may take. `undefined`: as long as the kernel and the deadline let it. */
-  readonly attemptTimeout?: Duration.DurationInput | undefined
-  /**
-   * The time between the starts of two attempts.
-   *
-   * @default {@link HappyEyeballs.defaultAttemptDelay}
-   */
-  readonly attemptDelay?: Duration.DurationInput | undefined
-  /** The local address to dial from, for each family; port 0 for any port. A family without one is not bound. */
-  readonly localAddress?: {
-    readonly inet?: Address.SocketAddress | undefined
-    readonly inet6?: Address.SocketAddress | undefined
-  } | undefined
-  /**
-   * What to ask of the socket, over the defaults.
-   *
-   * @default {@link SocketOptions.defaults}
-   */
-  readonly socket?: SocketOptions.SocketOptions | undefined
-  /** Attempt these, in this order, instead of resolving the endpoint's name. */
-  readonly addresses?: ReadonlyArray<Address.SocketAddress> | undefined
-}
-
-/**
- * The service that dials.
- *
- * `dial` fails with `InvalidEndpoint` for text that is not an endpoint, `ResolveError` when the name gave no address,
- * `AllAttemptsFailed` when no address connected, `DialTimeout` at the deadline. The Connection belongs to the Scope in
- * the environment. Interrupting a dial frees its sockets at once.
+ * The service that dials. See {@link dial} and {@link dialWith}; {@link make} makes one from the second alone.
  *
  * @since 0.1.0
  * @category service
@@ -94,10 +59,39 @@ export class Dialer extends Context.Tag("effect-dial/Dialer")<Dialer, {
     endpoint: Endpoint.Input,
     options?: DialOptions
   ) => Effect.Effect<Connection, DialError, Scope.Scope>
+  readonly dialWith: <A, E, R>(
+    endpoint: Endpoint.Input,
+    establish: Establish<A, E, R>,
+    options?: DialOptions
+  ) => Effect.Effect<A, DialError, R | Scope.Scope>
 }>() {}
 
 /**
- * Dial an endpoint with the Dialer in the environment: see {@link Dialer}.
+ * What has to succeed on a new connection before its attempt has: a TLS handshake, a greeting. What it acquires, and the
+ * connection, belong to the attempt: to the dial's Scope if it wins, and to nobody if it loses.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type Establish<A, E, R> = (connection: Connection) => Effect.Effect<A, E, R>
+
+/**
+ * A Dialer from its `dialWith`: for one made from another, such as a proxy's.
+ *
+ * @since 0.2.0
+ * @category service
+ */
+export const make = (dialWith: Dialer["Type"]["dialWith"]): Dialer["Type"] => ({
+  dial: (endpoint, options) => dialWith(endpoint, Effect.succeed, options),
+  dialWith
+})
+
+/**
+ * Dial an endpoint with the Dialer in the environment.
+ *
+ * Fails with `InvalidEndpoint` for text that is not an endpoint, `ResolveError` when the name gave no address,
+ * `AllAttemptsFailed` when no address connected, `DialTimeout` at the deadline. The Connection belongs to the Scope in
+ * the environment. Interrupting a dial frees its sockets at once.
  *
  * @example
  * ```ts no-run
@@ -125,7 +119,88 @@ export const dial = (
   Effect.flatMap(Dialer, (dialer) => dialer.dial(endpoint, options))
 
 /**
- * The Dialer over the ports in the environment.
+ * {@link dial}, where an attempt has succeeded once `establish` has, on its connection.
+ *
+ * One whose `establish` is slow keeps its place while the race goes on beside it, and loses when another is established
+ * first; its socket is closed then, even if its own cleanup takes longer. When `establish` fails, the attempt has failed
+ * with an `AttemptError` whose reason is `NotEstablished` and whose `cause` is that error.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Option } from "effect"
+ * import { type Connection, Dialer } from "effect-dial"
+ * import { Behaviour, SimNetwork } from "effect-dial/testing"
+ * import * as assert from "node:assert"
+ *
+ * // The first of two servers accepts and never says a word.
+ * const network = {
+ *   hosts: {
+ *     mute: { addresses: ["10.0.0.2"], listeners: { 25: Behaviour.silent } },
+ *     mail: { addresses: ["10.0.0.3"], listeners: { 25: Behaviour.greet("220 ready\r\n") } }
+ *   },
+ *   names: { "mail.test": ["10.0.0.2", "10.0.0.3"] }
+ * }
+ *
+ * const greeting = (connection: Connection.Connection) =>
+ *   Effect.map(connection.read, (bytes) => new TextDecoder().decode(Option.getOrUndefined(bytes)))
+ *
+ * const said = await SimNetwork.run(Dialer.dialWith("mail.test:25", greeting), network).pipe(Effect.runPromise)
+ * assert.strictEqual(said, "220 ready\r\n")
+ * ```
+ *
+ * @since 0.2.0
+ * @category dialing
+ */
+export const dialWith = <A, E, R>(
+  endpoint: Endpoint.Input,
+  establish: Establish<A, E, R>,
+  options?: DialOptions
+): Effect.Effect<A, DialError, Dialer | R | Scope.Scope> =>
+  Effect.flatMap(Dialer, (dialer) => dialer.dialWith(endpoint, establish, options))
+
+/**
+ * What happened in a dial that succeeded; one that failed tells the same in its error.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface DialReport {
+  /** Every address: attempted or not, with its source, its times, its outcome. */
+  readonly attempts: ReadonlyArray<AttemptReport>
+  /** The lookups that failed. */
+  readonly unresolved: ReadonlyArray<ResolveError>
+  readonly elapsedMillis: number
+}
+
+/**
+ * {@link dial}, with what happened on the way beside the connection.
+ *
+ * @since 0.2.0
+ * @category dialing
+ */
+export const dialReport = (
+  endpoint: Endpoint.Input,
+  options?: DialOptions
+): Effect.Effect<
+  { readonly connection: Connection; readonly report: DialReport },
+  DialError,
+  Dialer | Scope.Scope
+> =>
+  Effect.suspend(() => {
+    const events: Array<DialEvent.DialEvent> = []
+    return Effect.map(
+      DialEvent.observe(dial(endpoint, options), () => (event) => events.push(event)),
+      (connection) => {
+        const elapsedMillis = events.at(-1)?.at ?? 0
+        const attempts = DialEvent.reports(events, elapsedMillis, options?.addresses)
+        return { connection, report: { attempts, unresolved: DialEvent.unresolved(events), elapsedMillis } }
+      }
+    )
+  })
+
+/**
+ * The Dialer over the ports in the environment. Two more are used when they are there as the layer is built:
+ * `SourceAddress`, for the order of RFC 6724 (without it the resolver's order stands), and `History`.
  *
  * @example
  * ```ts
@@ -144,15 +219,22 @@ export const dial = (
  */
 export const layer: Layer.Layer<Dialer, never, Resolver | Transport> = Layer.scoped(
   Dialer,
-  Effect.map(Effect.all([Resolver, Transport, Timers.make]), ([resolver, transport, timers]) => ({
-    dial: (endpoint, options) => dialEndpoint({ resolver, transport, timers }, endpoint, options ?? {})
-  }))
+  Effect.map(
+    Effect.all([Resolver, Transport, Timers.make, Effect.serviceOption(SourceAddress)]),
+    ([resolver, transport, timers, sourceAddress]) => {
+      const ports: Ports = { resolver, transport, timers, sourceAddress, warned: MutableRef.make(false) }
+      return {
+        dial: (endpoint, options) => dialEndpoint(ports, endpoint, undefined, options ?? {}),
+        dialWith: (endpoint, establish, options) => dialEndpoint(ports, endpoint, establish, options ?? {})
+      }
+    }
+  )
 )
 
 /**
  * Twisted: `resolveAddress`. Every address a dial of the endpoint would attempt, in the plan's order, once all answers
  * are in. A literal address or a path is its own answer and the Resolver is not asked. Fails with `ResolveError` when
- * the name gives none.
+ * the name gives none. The order is RFC 6724's when `SourceAddress` is in the environment.
  *
  * @example
  * ```ts
@@ -175,24 +257,31 @@ export const layer: Layer.Layer<Dialer, never, Resolver | Transport> = Layer.sco
  * @category resolving
  */
 export const resolveAddress = (
-  endpoint: Endpoint.Endpoint
+  endpoint: Endpoint.Endpoint,
+  options: Resolution.ResolutionOptions = {}
 ): Effect.Effect<ReadonlyArray<Address.SocketAddress>, ResolveError, Resolver> =>
   Endpoint.requiresResolution(endpoint)
-    ? Effect.flatMap(Resolver, (resolver) => {
-      const errors: Array<ResolveError> = []
-      const answers = new Answers(endpoint.port)
-      return Effect.flatMap(
-        ask(resolver, endpoint, (answer) =>
-          Effect.sync(() => {
-            if (answer._tag === "Addresses") answers.add(answer)
-            else if (answer._tag !== "Services") errors.push(answer._tag === "NoAddresses" ? answer.error : answer)
-          })),
-        () =>
-          answers.plan.length > 0
-            ? Effect.succeed(answers.plan)
-            : Effect.fail(noAddress(Endpoint.hostText(endpoint), errors))
-      )
-    })
+    ? Effect.flatMap(
+      Effect.all([Resolver, Effect.serviceOption(SourceAddress)]),
+      ([resolver, sourceAddress]) => {
+        const errors: Array<ResolveError> = []
+        const newest = MutableRef.make<ReadonlyArray<Address.SocketAddress>>([])
+        return Effect.flatMap(
+          Resolution.run({ resolver, order: orderBy(sourceAddress) }, endpoint, options, {
+            answered: (_, answer) =>
+              Effect.sync(() => {
+                const error = errorOf(answer)
+                if (error !== undefined) errors.push(error)
+              }),
+            planned: (plan) => Effect.sync(() => MutableRef.set(newest, plan.map(({ address }) => address)))
+          }),
+          () =>
+            MutableRef.get(newest).length > 0
+              ? Effect.succeed(MutableRef.get(newest))
+              : Effect.fail(noAddress(Endpoint.hostText(endpoint), errors))
+        )
+      }
+    )
     : Effect.succeed([literal(endpoint)])
 
 // -----------------------------------------------------------------------------
@@ -203,68 +292,80 @@ interface Ports {
   readonly resolver: Resolver["Type"]
   readonly transport: Transport["Type"]
   readonly timers: Timers
+  readonly sourceAddress: Option.Option<SourceAddress["Type"]>
+  /** Whether anybody was told that an attempt delay is too short. */
+  readonly warned: MutableRef.MutableRef<boolean>
 }
 
-const dialEndpoint = (
+const dialEndpoint = <A = Connection, E = never, R = never>(
   ports: Ports,
   input: Endpoint.Input,
+  establish: Establish<A, E, R> | undefined,
   options: DialOptions
-): Effect.Effect<Connection, DialError, Scope.Scope> =>
+): Effect.Effect<A, DialError, R | Scope.Scope> =>
   Effect.flatMap(
     Endpoint.fromInput(input),
     (endpoint) =>
       Effect.flatMap(Journal.begin(endpoint), (journal) =>
-        attemptAll(ports, endpoint, options, journal).pipe(
+        attemptAll(ports, endpoint, establish, options, journal).pipe(
           Effect.tapError((error) => journal.record((at) => ({ _tag: "DialFailed", at, error })))
         ))
   )
 
 /** Resolve, plan and race, within the deadline: the race waits for answers as it does for attempts. */
-const attemptAll = (
-  { resolver, timers, transport }: Ports,
+const attemptAll = <A, E, R>(
+  ports: Ports,
   endpoint: Endpoint.Endpoint,
+  establish: Establish<A, E, R> | undefined,
   options: DialOptions,
   journal: Journal
-): Effect.Effect<Connection, DialError, Scope.Scope> => {
+): Effect.Effect<A, DialError, R | Scope.Scope> => {
+  const { timers, transport } = ports
   const known = options.addresses ?? (Endpoint.requiresResolution(endpoint) ? undefined : [literal(endpoint)])
   const later = known === undefined && Endpoint.requiresResolution(endpoint)
-    ? resolve(resolver, endpoint, journal)
+    ? resolve(ports, endpoint, options, journal)
     : undefined
   const deadline = options.timeout === undefined ? defaultTimeoutMillis : finite(options.timeout)
   const attemptLimit = options.attemptTimeout === undefined ? undefined : finite(options.attemptTimeout)
   // With one address and no name the deadline is that attempt's limit: no race, and one timer.
-  const sole = known?.length === 1 && deadline !== undefined && (attemptLimit === undefined || deadline <= attemptLimit)
+  const sole = establish === undefined && known?.length === 1 && deadline !== undefined &&
+    (attemptLimit === undefined || deadline <= attemptLimit)
   const outOfTime = (error: AttemptError) => sole && error.reason === "AttemptTimeout"
   const socket = options.socket === undefined
     ? SocketOptions.defaults
     : { ...SocketOptions.defaults, ...options.socket }
+  const connect: Connect = (address, scope, limit) =>
+    Attempt.connectIn(
+      scope,
+      transport,
+      {
+        socketType: "stream",
+        address,
+        localAddress: address.family === "unix" ? undefined : options.localAddress?.[address.family],
+        options: socket
+      },
+      limit,
+      timers
+    )
+  const establishing = establish && new Establishing(establish, connect, attemptLimit, journal)
+  const record = recorder(ports, journal)
   journal.planned = known ?? []
-  return HappyEyeballs.race({
+  const racing = HappyEyeballs.race<Address.SocketAddress, A, AttemptError, R, never>({
     candidates: journal.planned,
     later,
     attemptDelay: options.attemptDelay,
+    maxInFlight: options.maxInFlight,
+    sent: sentPacket,
     timeout: sole ? undefined : deadline,
-    attempt: (address, scope) =>
-      Attempt.connectIn(
-        scope,
-        transport,
-        {
-          socketType: "stream",
-          address,
-          localAddress: address.family === "unix" ? undefined : options.localAddress?.[address.family],
-          options: socket
-        },
-        sole ? deadline : attemptLimit,
-        timers
-      ),
+    attempt: establishing === undefined
+      ? (address, scope) => connect(address, scope, sole ? deadline : attemptLimit) as Effect.Effect<A, AttemptError>
+      : establishing.attempt,
+    abandon: establishing?.abandon,
     onSuccess: journal.observed
-      ? ({ localAddress, remoteAddress: address }) =>
-        journal.record((at) => ({ _tag: "Connected", at, address, localAddress }))
+      ? (value, attempt) => connected(journal, establishing?.connections.get(attempt) ?? value as Connection)
       : undefined,
     onEvent: (event) =>
-      journal.record((at) =>
-        dialEvent(event._tag === "Failed" && outOfTime(event.error) ? { ...event, _tag: "Stopped" } : event, at)
-      )
+      record(event._tag === "Failed" && outOfTime(event.error) ? { ...event, _tag: "Stopped" } : event)
   }).pipe(
     Effect.catchAll((error): Effect.Effect<never, DialError> =>
       deadline !== undefined && (error._tag === "RaceTimeout" || error.failures.some(({ error }) => outOfTime(error)))
@@ -272,7 +373,88 @@ const attemptAll = (
         : journal.failure
     )
   )
+  return options.attemptDelay === undefined ? racing : Effect.zipRight(warn(ports, options.attemptDelay), racing)
 }
+
+type Connect = (
+  address: Address.SocketAddress,
+  scope: Scope.CloseableScope,
+  limit: number | undefined
+) => Effect.Effect<Connection, AttemptError>
+
+/** The attempts of a dial that is over only when something more than a connection is there. */
+class Establishing<A, E, R> {
+  /** The connections of the attempts, by their numbers. */
+  readonly connections = new Map<number, Connection>()
+
+  constructor(
+    private readonly establish: Establish<A, E, R>,
+    private readonly connect: Connect,
+    private readonly limit: number | undefined,
+    private readonly journal: Journal
+  ) {}
+
+  readonly attempt = (
+    address: Address.SocketAddress,
+    scope: Scope.CloseableScope,
+    attempt: number
+  ): Effect.Effect<A, AttemptError, R> => {
+    const whole = Effect.flatMap(this.connect(address, scope, undefined), (connection) => {
+      this.connections.set(attempt, connection)
+      const { localAddress } = connection
+      // Its own Scope, inside the attempt's: closed before the connection is.
+      return Effect.flatMap(
+        Scope.fork(scope, ExecutionStrategy.sequential),
+        (own) =>
+          this.journal.record((at) => ({ _tag: "AttemptEstablishing", at, attempt, address, localAddress })).pipe(
+            Effect.zipRight(Scope.extend(Effect.suspend(() => this.establish(connection)), own)),
+            Effect.mapError((cause) =>
+              new AttemptError({ operation: "establish", address, reason: "NotEstablished", cause })
+            )
+          )
+      )
+    })
+    return this.limit === undefined ? whole : Effect.timeoutFail(whole, {
+      duration: this.limit,
+      onTimeout: () =>
+        new AttemptError({
+          operation: this.connections.has(attempt) ? "establish" : "connect",
+          address,
+          reason: "AttemptTimeout"
+        })
+    })
+  }
+
+  /** The socket of a loser goes at once; what was established over it is closed after that, and not waited for. */
+  readonly abandon = (attempt: number): Effect.Effect<void> => {
+    const connection = this.connections.get(attempt)
+    return connection === undefined ? Effect.void : Effect.asVoid(Effect.forkDaemon(connection.abort))
+  }
+}
+
+const connected = (journal: Journal, { localAddress, remoteAddress: address }: Connection): Effect.Effect<void> =>
+  journal.record((at) => ({ _tag: "Connected", at, address, localAddress }))
+
+/** A stagger under the recommended floor is a mistake more often than a need; said once for each Dialer. */
+const warn = ({ warned }: Ports, delay: HappyEyeballs.AttemptDelay): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const short = !Schedule.isSchedule(delay) &&
+      Duration.lessThan(delay, HappyEyeballs.recommendedMinimumAttemptDelay)
+    if (!short || MutableRef.get(warned)) return Effect.void
+    MutableRef.set(warned, true)
+    return Effect.logWarning(
+      `an attempt delay of ${
+        Duration.format(delay)
+      } is under the ${HappyEyeballs.recommendedMinimumAttemptDelay} that ` +
+        "RFC 8305 recommends at least, and loads networks with connections nobody uses"
+    )
+  })
+
+/** The race's events as the dial's. */
+const recorder = (_ports: Ports, journal: Journal) =>
+(
+  event: HappyEyeballs.RaceEvent<Address.SocketAddress, AttemptError>
+): Effect.Effect<void> => journal.record((at) => dialEvent(event, at))
 
 const dialEvent = (
   event: HappyEyeballs.RaceEvent<Address.SocketAddress, AttemptError>,
@@ -307,55 +489,54 @@ const finite = (duration: Duration.DurationInput): number | undefined => {
 const literal = (endpoint: Endpoint.Literal): Address.SocketAddress =>
   endpoint._tag === "Unix" ? Address.unix(endpoint.path) : Address.socketAddress(endpoint.host, endpoint.port)
 
-/** Ask the resolver. A failure of the whole lookup is told as its last word. */
-const ask = (
-  resolver: Resolver["Type"],
-  endpoint: Endpoint.Named,
-  tell: (answer: Answer | ResolveError) => Effect.Effect<void>
-): Effect.Effect<void> => Effect.catchAll(Stream.runForEach(resolver.resolve(endpoint.host), tell), tell)
-
-/** Ask the resolver for a race: each answer makes a new plan of all that is known. */
-const resolve = (resolver: Resolver["Type"], endpoint: Endpoint.Named, journal: Journal) =>
-(
-  offer: (plan: ReadonlyArray<Address.SocketAddress>) => void
-): Effect.Effect<void> => {
-  const name = String(endpoint.host)
-  const answers = new Answers(endpoint.port)
-  const tell = (answer: Answer | ResolveError): Effect.Effect<void> => {
-    if (answer._tag === "ResolveError" || answer._tag === "NoAddresses") {
-      const error = answer._tag === "ResolveError" ? answer : answer.error
-      journal.unanswered = journal.unanswered.filter((family) => family !== error.family)
-      return journal.record((at) => ({ _tag: "ResolutionFailed", at, name, error }))
-    }
-    if (answer._tag === "Services") return Effect.void
-    const { addresses, family } = answer
-    answers.add(answer)
-    journal.unanswered = journal.unanswered.filter((asked) => asked !== family)
-    journal.planned = answers.plan
-    return Effect.map(
-      journal.record((at) => ({ _tag: "AddressesResolved", at, name, family, addresses })),
-      () => offer(answers.plan)
+/** Resolve for a race: every plan is offered as it is made. */
+const resolve =
+  (ports: Ports, endpoint: Endpoint.Named, options: DialOptions, journal: Journal) =>
+  (offer: (plan: ReadonlyArray<Address.SocketAddress>) => void): Effect.Effect<void> => {
+    const name = String(endpoint.host)
+    const order = orderBy(ports.sourceAddress)
+    journal.unanswered = options.families ?? families
+    return journal.record((at) => ({ _tag: "ResolutionStarted", at, name })).pipe(
+      Effect.zipRight(Resolution.run({ resolver: ports.resolver, order }, endpoint, options, {
+        answered: (name, answer) => told(journal, name, answer),
+        planned: (candidates) =>
+          Effect.map(
+            journal.record((at) => ({ _tag: "Planned", at, candidates })),
+            () => offer(candidates.map(({ address }) => address))
+          )
+      })),
+      Effect.map(() => {
+        journal.unanswered = []
+      })
     )
   }
-  journal.unanswered = families
-  return journal.record((at) => ({ _tag: "ResolutionStarted", at, name })).pipe(
-    Effect.zipRight(ask(resolver, endpoint, tell)),
-    Effect.map(() => {
-      journal.unanswered = []
-    })
-  )
-}
 
-/** The newest answer of each family, and the plan they make. */
-class Answers {
-  private readonly addresses = new Map<IpFamily, ReadonlyArray<Address.IpAddress>>()
-  plan: ReadonlyArray<Address.SocketAddress> = []
-
-  constructor(private readonly port: Address.Port) {}
-
-  add({ addresses, family }: Extract<Answer, { _tag: "Addresses" }>): void {
-    this.addresses.set(family, addresses.map(Address.unmap).filter((ip) => !Address.isUnspecified(ip)))
-    this.plan = AddressPlan.interleave([...this.addresses.values()].flat())
-      .map((ip) => Address.socketAddress(ip, this.port))
+const told = (journal: Journal, name: string, answer: Answer | ResolveError): Effect.Effect<void> => {
+  if (answer._tag === "Services") {
+    return journal.record((at) => ({ _tag: "ServicesResolved", at, name, services: answer.services }))
   }
+  const { family } = answer
+  journal.unanswered = journal.unanswered.filter((asked) => asked !== family)
+  return answer._tag === "Addresses"
+    ? journal.record((at) => ({
+      _tag: "AddressesResolved",
+      at,
+      name,
+      family: answer.family,
+      addresses: answer.addresses
+    }))
+    : journal.record((at) => ({
+      _tag: "ResolutionFailed",
+      at,
+      name,
+      error: answer._tag === "NoAddresses" ? answer.error : answer
+    }))
 }
+
+const errorOf = (answer: Answer | ResolveError): ResolveError | undefined =>
+  answer._tag === "ResolveError" ? answer : answer._tag === "NoAddresses" ? answer.error : undefined
+
+const orderBy =
+  (_sourceAddress: Option.Option<SourceAddress["Type"]>) =>
+  (addresses: ReadonlyArray<Address.IpAddress>): Effect.Effect<ReadonlyArray<Resolution.Sourced>> =>
+    Effect.succeed(addresses.map((address) => ({ address })))

@@ -146,7 +146,7 @@ export interface RaceOptions<C, A, E, R, R2> {
   /** How long the race may take in all, waiting for plans included. `undefined`: no limit. */
   readonly timeout?: Duration.DurationInput | undefined
   /** Run with the winner's value once the losers are gone, before it is handed out; cannot be interrupted. */
-  readonly onSuccess?: ((value: A) => Effect.Effect<void>) | undefined
+  readonly onSuccess?: ((value: A, attempt: number) => Effect.Effect<void>) | undefined
   /** Told of everything that happens, in order, by the coordinator. */
   readonly onEvent?: ((event: RaceEvent<C, E>) => Effect.Effect<void>) | undefined
 }
@@ -346,11 +346,11 @@ const settle = <C, A, E, R, R2>(
 /** The winner's value, once what is left to do is done; a defect in that closes what the winner holds. */
 const handOut = <C, A, E, R, R2>(
   { onSuccess }: RaceOptions<C, A, E, R, R2>,
-  { scope }: Runner<C, A, E>,
+  { attempt, scope }: Runner<C, A, E>,
   value: A,
   before: Effect.Effect<void>
 ): Effect.Effect<A> =>
-  Effect.matchCauseEffect(onSuccess === undefined ? before : Effect.zipRight(before, onSuccess(value)), {
+  Effect.matchCauseEffect(onSuccess === undefined ? before : Effect.zipRight(before, onSuccess(value, attempt)), {
     onFailure: (cause) => Effect.zipRight(Scope.close(scope, Exit.failCause(cause)), Effect.failCause(cause)),
     onSuccess: () => Effect.succeed(value)
   })

@@ -3,13 +3,21 @@ import { FastCheck as fc } from "effect"
 import * as AddressPlan from "../src/AddressPlan.js"
 import { ip } from "./support/addresses.js"
 
-const planned = (addresses: ReadonlyArray<string>, first?: "inet" | "inet6") =>
-  AddressPlan.interleave(addresses.map(ip), first).map(String)
+const planned = (addresses: ReadonlyArray<string>, firstFamily?: "inet" | "inet6", firstAddressFamilyCount?: number) =>
+  AddressPlan.interleave(addresses.map(ip), { firstFamily, firstAddressFamilyCount }).map(String)
 
 describe("RFC 8305 §4", () => {
-  it("the first address family is IPv6 by default", () => {
-    expect(AddressPlan.defaultFirstFamily).toBe("inet6")
-    expect(planned(["10.0.0.1", "fd00::1"])).toEqual(["fd00::1", "10.0.0.1"])
+  it("the family of the first address is followed by an address of the other", () => {
+    expect(planned(["fd00::1", "fd00::2", "10.0.0.1"])).toEqual(["fd00::1", "10.0.0.1", "fd00::2"])
+    expect(planned(["10.0.0.1", "10.0.0.2", "fd00::1"])).toEqual(["10.0.0.1", "fd00::1", "10.0.0.2"])
+  })
+
+  it("§8: the First Address Family Count is 1, and 2 favours the first family more", () => {
+    expect(AddressPlan.defaultFirstAddressFamilyCount).toBe(1)
+    const sorted = ["fd00::1", "fd00::2", "fd00::3", "fd00::4", "10.0.0.1", "10.0.0.2"]
+    expect(planned(sorted, undefined, 2)).toEqual(["fd00::1", "fd00::2", "10.0.0.1", "fd00::3", "10.0.0.2", "fd00::4"])
+    expect(planned(sorted, undefined, 9)).toEqual(sorted)
+    expect(planned(sorted, undefined, 0)).toEqual(planned(sorted, undefined, 1))
   })
 
   it("addresses of both families alternate, and what one has more of comes last", () => {
@@ -20,8 +28,8 @@ describe("RFC 8305 §4", () => {
       "fd00::3"
     ])
     expect(planned(["10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::1"])).toEqual([
-      "fd00::1",
       "10.0.0.1",
+      "fd00::1",
       "10.0.0.2",
       "10.0.0.3"
     ])

@@ -66,19 +66,20 @@ describe("the events of a dial", () => {
           family: "inet",
           addresses: [ip("192.0.2.1"), ip("192.0.2.2"), ip("192.0.2.3")]
         },
+        { _tag: "Planned", at: 20, candidates: [{ address: first }, { address: second }, { address: third }] },
         { _tag: "AttemptStarted", at: 20, attempt: 0, address: first },
         { _tag: "AttemptFailed", at: 25, attempt: 0, address: first, error: expect.any(AttemptError) },
-        { _tag: "AttemptStarted", at: 25, attempt: 1, address: second },
-        { _tag: "AttemptStarted", at: 275, attempt: 2, address: third },
-        { _tag: "AttemptConnected", at: 279, attempt: 2, address: third },
+        { _tag: "AttemptStarted", at: 30, attempt: 1, address: second },
+        { _tag: "AttemptStarted", at: 280, attempt: 2, address: third },
+        { _tag: "AttemptConnected", at: 284, attempt: 2, address: third },
         {
           _tag: "AttemptStopped",
-          at: 279,
+          at: 284,
           attempt: 1,
           address: second,
           error: new ConnectStopped({ target: "192.0.2.2:5432" })
         },
-        { _tag: "Connected", at: 279, address: third, localAddress: at("127.0.0.1:4") }
+        { _tag: "Connected", at: 284, address: third, localAddress: at("127.0.0.1:4") }
       ])
     }))
 
@@ -102,7 +103,7 @@ describe("the events of a dial", () => {
     Effect.gen(function*() {
       const lines: Array<string> = []
       yield* dial((self) => DialEvent.observe(self, () => (event) => lines.push(JSON.stringify(event))))
-      expect(JSON.parse(lines[3] ?? "")).toEqual({
+      expect(JSON.parse(lines[4] ?? "")).toEqual({
         _tag: "AttemptStarted",
         at: 20,
         attempt: 0,
@@ -126,7 +127,7 @@ describe("an observer", () => {
         })
       )
       expect(dials).toEqual([`tcp://${host}:5432`, `tcp://${host}:5432`])
-      expect(counts).toEqual([10, 10])
+      expect(counts).toEqual([11, 11])
     }))
 
   it.effect("is told beside the observer already in force", () =>

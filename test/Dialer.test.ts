@@ -1,113 +1,45 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Duration, Effect, Exit, Fiber, Layer, Scope, Stream, Supervisor, TestClock } from "effect"
+import {
+  Cause,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Logger,
+  Option,
+  Scope,
+  Stream,
+  Supervisor,
+  TestClock
+} from "effect"
+import type { Connection } from "../src/Connection.js"
 import * as Dialer from "../src/Dialer.js"
 import { AllAttemptsFailed, AttemptError, DialTimeout, InvalidEndpoint, ResolveError } from "../src/DialError.js"
 import * as DialEvent from "../src/DialEvent.js"
 import * as Endpoint from "../src/Endpoint.js"
+import type * as HappyEyeballs from "../src/HappyEyeballs.js"
 import * as Resolver from "../src/Resolver.js"
 import { Transport } from "../src/Transport.js"
 import { at, ip } from "./support/addresses.js"
+import {
+  answering,
+  type Case,
+  connected,
+  dialOf,
+  endpoint,
+  failed,
+  found,
+  host,
+  never,
+  neverAsked,
+  none,
+  refused,
+  run,
+  type Script
+} from "./support/dials.js"
 import * as FakeTransport from "./support/FakeTransport.js"
 import { interruptAtEveryStep } from "./support/steps.js"
-
-const host = "db.example"
-
-const endpoint = `${host}:5432`
-
-const found = (...addresses: ReadonlyArray<string>): Resolver.Answer => {
-  const parsed = addresses.map(ip)
-  return { _tag: "Addresses", family: parsed[0]?.family ?? "inet", addresses: parsed }
-}
-
-const none = (family: Resolver.IpFamily, reason: ResolveError["reason"]): Resolver.Answer =>
-  Resolver.noAddresses(family, new ResolveError({ host, family, reason }))
-
-type Script = ReadonlyArray<readonly [at: number, answer: Resolver.Answer | ResolveError | "never"]>
-
-/** A resolver whose answers come at their moments (milliseconds since it was asked), and then end. */
-const answering = (script: Script): Layer.Layer<Resolver.Resolver> =>
-  Layer.succeed(Resolver.Resolver, {
-    resolve: () =>
-      Stream.fromIterable(
-        script.map(([at], index) => [at - (script[index - 1]?.[0] ?? 0), script[index]?.[1]] as const)
-      )
-        .pipe(Stream.mapEffect(([wait, answer]) =>
-          Effect.zipRight(
-            Effect.sleep(wait),
-            answer === "never" || answer === undefined
-              ? Effect.never
-              : answer._tag === "ResolveError"
-              ? Effect.fail(answer)
-              : Effect.succeed(answer)
-          )
-        ))
-  })
-
-const neverAsked = Layer.succeed(Resolver.Resolver, { resolve: () => Stream.dieMessage("the resolver was asked") })
-
-interface Case {
-  readonly to?: Endpoint.Input
-  readonly answers?: Script
-  readonly table?: { readonly [address: string]: FakeTransport.Scenario }
-  readonly options?: Dialer.DialOptions
-}
-
-/** A dial in a Scope that outlives it. */
-const dialOf = ({ answers, options, table = {}, to = endpoint }: Case) => {
-  const transport = FakeTransport.make(table)
-  const events: Array<DialEvent.DialEvent> = []
-  const ports = Layer.merge(answers === undefined ? neverAsked : answering(answers), transport.layer)
-  // Built beforehand: an interruption at every step is to meet the dial, not the building of layers.
-  const services = Effect.runSync(Effect.scoped(Layer.build(Layer.provide(Dialer.layer, ports))))
-  const program = Effect.provide(
-    DialEvent.observe(Dialer.dial(to, options), () => (event) => events.push(event)),
-    services
-  )
-  return { transport, events, program }
-}
-
-/** Runs the dial to its end. What failed has left nothing open by then, though its Scope lives on. */
-const run = (input: Case) =>
-  Effect.gen(function*() {
-    const { events, program, transport } = dialOf(input)
-    const scope = yield* Scope.make()
-    const fiber = yield* Scope.extend(program, scope).pipe(
-      Effect.exit,
-      Effect.zip(TestClock.currentTimeMillis),
-      Effect.fork
-    )
-    yield* TestClock.adjust("1 hour")
-    const [exit, endedAt] = yield* Fiber.join(fiber)
-    const winner = Exit.isSuccess(exit) ? [String(exit.value.remoteAddress)] : []
-    expect(transport.sockets.filter(({ isOpen }) => isOpen).map(({ remoteAddress }) => String(remoteAddress))).toEqual(
-      winner
-    )
-    for (const event of events) {
-      if (event._tag !== "AttemptStarted") continue
-      const told = events.filter((other) => "attempt" in other && other.attempt === event.attempt)
-      expect(told.map(({ _tag }) => _tag)).toEqual([
-        "AttemptStarted",
-        expect.stringMatching(/^Attempt(?:Failed|Stopped|Connected)$/)
-      ])
-    }
-    yield* Scope.close(scope, Exit.void)
-    expect(transport.open()).toBe(0)
-    expect(transport.sockets.every(({ operations }) => operations.at(-1) === "release")).toBe(true)
-    return { exit, endedAt, transport, events, connectedTo: winner[0] }
-  })
-
-const failed = (input: Case) =>
-  Effect.map(run(input), (result) => {
-    const { exit } = result
-    if (Exit.isSuccess(exit) || exit.cause._tag !== "Fail") throw new Error(`expected a failure: ${exit}`)
-    return { ...result, error: exit.cause.error }
-  })
-
-const connected = (delay = 0): FakeTransport.Scenario => ({ delay, outcome: "connected" })
-
-const refused = (delay = 0): FakeTransport.Scenario => ({ delay, outcome: "Refused" })
-
-const never: FakeTransport.Scenario = { outcome: "never" }
 
 describe("an endpoint that needs no resolution", () => {
   for (
@@ -152,7 +84,7 @@ describe("an endpoint that needs no resolution", () => {
         options: { addresses: ["192.0.2.1:1", "[2001:db8::1]:2", "192.0.2.3:3"].map(at) }
       })
       expect(connectedTo).toBe("192.0.2.3:3")
-      expect(transport.starts()).toEqual([["192.0.2.1:1", 0], ["[2001:db8::1]:2", 5], ["192.0.2.3:3", 10]])
+      expect(transport.starts()).toEqual([["192.0.2.1:1", 0], ["[2001:db8::1]:2", 10], ["192.0.2.3:3", 20]])
     }))
 
   it.effect("an empty list of explicit addresses is AllAttemptsFailed without an attempt", () =>
@@ -172,8 +104,9 @@ describe("answers", () => {
         table: { "192.0.2.1:5432": connected(30) }
       })
       expect(connectedTo).toBe("192.0.2.1:5432")
-      expect(transport.starts()).toEqual([["192.0.2.1:5432", 20]])
-      expect(endedAt).toBe(50)
+      // After the Resolution Delay.
+      expect(transport.starts()).toEqual([["192.0.2.1:5432", 70]])
+      expect(endedAt).toBe(100)
     }))
 
   it.effect("of both families alternate, IPv6 first", () =>
@@ -202,9 +135,9 @@ describe("answers", () => {
         table: { "192.0.2.1:5432": never, "192.0.2.2:5432": connected(), "[2001:db8::1]:5432": never }
       })
       expect(transport.starts()).toEqual([
-        ["192.0.2.1:5432", 0],
-        ["[2001:db8::1]:5432", 250],
-        ["192.0.2.2:5432", 500]
+        ["192.0.2.1:5432", 50],
+        ["[2001:db8::1]:5432", 300],
+        ["192.0.2.2:5432", 550]
       ])
     }))
 
@@ -555,8 +488,9 @@ describe("interrupting a dial", () => {
       expect(events).toEqual([
         ["ResolutionStarted", 0],
         ["AddressesResolved", 0],
-        ["AttemptStarted", 0],
-        ["AttemptStarted", 250],
+        ["Planned", 50],
+        ["AttemptStarted", 50],
+        ["AttemptStarted", 300],
         ["AttemptStopped", 300],
         ["AttemptStopped", 300]
       ])
@@ -687,6 +621,259 @@ describe("a Dialer whose layer is gone", () => {
     }))
 })
 
+describe("families", () => {
+  const both: Script = [[0, found("2001:db8::1", "2001:db8::2")], [0, found("192.0.2.1")]]
+  const table = { "[2001:db8::1]:5432": refused(20), "[2001:db8::2]:5432": refused(20), "192.0.2.1:5432": refused(20) }
+  const order = (families: Dialer.DialOptions["families"]) =>
+    Effect.map(
+      failed({ answers: both, table, options: { families } }),
+      ({ transport }) => transport.starts().map(([address]) => address)
+    )
+
+  it.effect("are both used, IPv6 first, unless the user says otherwise", () =>
+    Effect.gen(function*() {
+      expect(yield* order(undefined)).toEqual(["[2001:db8::1]:5432", "192.0.2.1:5432", "[2001:db8::2]:5432"])
+      expect(yield* order(["inet", "inet6"])).toEqual(["192.0.2.1:5432", "[2001:db8::1]:5432", "[2001:db8::2]:5432"])
+    }))
+
+  it.effect("can be one alone: the other is not attempted", () =>
+    Effect.gen(function*() {
+      expect(yield* order(["inet6"])).toEqual(["[2001:db8::1]:5432", "[2001:db8::2]:5432"])
+      expect(yield* order(["inet"])).toEqual(["192.0.2.1:5432"])
+    }))
+
+  it.effect("the resolver is asked for those that will be used, and no others", () =>
+    Effect.gen(function*() {
+      const asked: Array<Resolver.Query | undefined> = []
+      const resolver = Layer.succeed(Resolver.Resolver, {
+        resolve: (_, query) => {
+          asked.push(query)
+          return Stream.make(none("inet", "NotFound"))
+        }
+      })
+      yield* Effect.flip(Effect.scoped(Dialer.dial(endpoint, { families: ["inet"] }))).pipe(
+        Effect.provide(Dialer.layer),
+        Effect.provide(Layer.merge(resolver, FakeTransport.make({}).layer))
+      )
+      expect(asked).toEqual([{ families: ["inet"], services: false }])
+    }))
+})
+
+describe("the limits", () => {
+  it.effect("of resolution ends the wait for answers, and is told of each family without one", () =>
+    Effect.gen(function*() {
+      const { endedAt, error } = yield* failed({
+        answers: [[0, "never"]],
+        options: { resolutionTimeout: "2 seconds" }
+      })
+      expect(endedAt).toBe(2000)
+      expect(error).toMatchObject({ _tag: "ResolveError", reason: "Timeout", host })
+    }))
+
+  it.effect("of resolution lets in at once what waits for the other family, and does not end attempts", () =>
+    Effect.gen(function*() {
+      const { connectedTo, endedAt, events } = yield* run({
+        answers: [[0, found("192.0.2.1")], [0, "never"]],
+        table: { "192.0.2.1:5432": connected(500) },
+        options: { resolutionTimeout: "20 millis" }
+      })
+      expect([connectedTo, endedAt]).toEqual(["192.0.2.1:5432", 520])
+      expect(events).toContainEqual({
+        _tag: "ResolutionFailed",
+        at: 20,
+        name: host,
+        error: new ResolveError({ host, family: "inet6", reason: "Timeout" })
+      })
+    }))
+
+  it.effect("on the attempts in flight delays the next", () =>
+    Effect.gen(function*() {
+      const { transport } = yield* run({
+        answers: [[0, found("2001:db8::1", "2001:db8::2")], [0, none("inet", "NotFound")]],
+        table: { "[2001:db8::1]:5432": refused(700), "[2001:db8::2]:5432": connected() },
+        options: { maxInFlight: 1 }
+      })
+      expect(transport.starts()).toEqual([["[2001:db8::1]:5432", 0], ["[2001:db8::2]:5432", 700]])
+    }))
+
+  it.effect("an attempt delay under the recommended 100 ms is warned of once for each Dialer", () =>
+    Effect.gen(function*() {
+      const warnings: Array<unknown> = []
+      const logger = Logger.replace(Logger.defaultLogger, Logger.make(({ message }) => warnings.push(message)))
+      const dialing = (attemptDelay: HappyEyeballs.AttemptDelay) =>
+        Effect.scoped(Dialer.dial("192.0.2.1:1", { attemptDelay }))
+      yield* Effect.all([dialing("100 millis"), dialing("99 millis"), dialing("20 millis")]).pipe(
+        Effect.provide(Dialer.layer),
+        Effect.provide(Layer.merge(neverAsked, FakeTransport.make({ "192.0.2.1:1": connected() }).layer)),
+        Effect.provide(logger)
+      )
+      expect(warnings).toEqual([[expect.stringContaining("an attempt delay of 99ms is under the 100 millis")]])
+    }))
+})
+
+describe("a dial that asks for more than a connection", () => {
+  const answers: Script = [[0, found("2001:db8::1")], [0, found("192.0.2.1")]]
+  const table = { "[2001:db8::1]:5432": connected(10), "192.0.2.1:5432": connected(10) }
+  const six = "[2001:db8::1]:5432"
+
+  /** Milliseconds until the connection to an address is established, or the error of that. */
+  type Plan = { readonly [address: string]: number | "never" | Error }
+
+  const establishing = (
+    plan: Plan,
+    options?: Dialer.DialOptions & { readonly cleanup?: number }
+  ) =>
+    Effect.gen(function*() {
+      const transport = FakeTransport.make(table)
+      const events: Array<readonly [string, number]> = []
+      const closed: Array<readonly [string, number]> = []
+      const establish = (connection: Connection) =>
+        Effect.gen(function*() {
+          const address = String(connection.remoteAddress)
+          const outcome = plan[address] ?? 0
+          yield* Effect.addFinalizer(() =>
+            Effect.zipRight(
+              Effect.sleep(options?.cleanup ?? 0),
+              Effect.map(TestClock.currentTimeMillis, (at) => {
+                closed.push([address, at])
+              })
+            )
+          )
+          if (outcome === "never") return yield* Effect.never
+          if (outcome instanceof Error) return yield* Effect.fail(outcome)
+          return yield* Effect.as(Effect.sleep(outcome), `established with ${address}`)
+        })
+      const scope = yield* Scope.make()
+      const fiber = yield* DialEvent.observe(
+        Scope.extend(Dialer.dialWith(endpoint, establish, options), scope),
+        () => ({ _tag, at }) => events.push([_tag, at])
+      ).pipe(
+        Effect.provide(Dialer.layer),
+        Effect.provide(Layer.merge(answering(answers), transport.layer)),
+        Effect.exit,
+        Effect.zip(
+          Effect.suspend(() => Effect.map(TestClock.currentTimeMillis, (at) => ({ at, open: transport.open() })))
+        ),
+        Effect.fork
+      )
+      yield* TestClock.adjust("1 hour")
+      const [exit, { at, open }] = yield* Fiber.join(fiber)
+      const whileOpen = [...closed]
+      yield* Effect.zipLeft(Effect.fork(Scope.close(scope, Exit.void)), TestClock.adjust("1 hour"))
+      expect(transport.open()).toBe(0)
+      return { exit, at, open, events, closed: whileOpen, transport }
+    })
+
+  it.effect("has it once it is established", () =>
+    Effect.gen(function*() {
+      const { at, events, exit, open } = yield* establishing({ [six]: 30 })
+      expect(exit).toEqual(Exit.succeed(`established with ${six}`))
+      expect([at, open]).toEqual([40, 1])
+      expect(events.slice(-4)).toEqual([
+        ["AttemptStarted", 0],
+        ["AttemptEstablishing", 10],
+        ["AttemptConnected", 40],
+        ["Connected", 40]
+      ])
+    }))
+
+  it.effect("one that is slow to be established keeps its place while the next is tried, and may still win", () =>
+    Effect.gen(function*() {
+      const { at, exit } = yield* establishing({ [six]: 800, "192.0.2.1:5432": "never" })
+      expect(exit).toEqual(Exit.succeed(`established with ${six}`))
+      expect(at).toBe(810)
+    }))
+
+  it.effect("one that is connected but never established loses to one that is, and is closed", () =>
+    Effect.gen(function*() {
+      const { at, closed, exit, open } = yield* establishing({ [six]: "never", "192.0.2.1:5432": 40 })
+      expect(exit).toEqual(Exit.succeed("established with 192.0.2.1:5432"))
+      expect([at, open, closed]).toEqual([300, 1, [[six, 300]]])
+    }))
+
+  it.effect("the socket of a loser is gone before the winner is there, though its own cleanup takes a minute", () =>
+    Effect.gen(function*() {
+      const { at, closed, open } = yield* establishing({ [six]: "never", "192.0.2.1:5432": 0 }, { cleanup: 60_000 })
+      expect([at, open]).toEqual([260, 1])
+      expect(closed).toEqual([[six, 60_260]])
+    }))
+
+  it.effect("one that fails to be established is a failed attempt, and the next is tried", () =>
+    Effect.gen(function*() {
+      const { at, events, exit } = yield* establishing({ [six]: new Error("bad certificate"), "192.0.2.1:5432": 5 })
+      expect(exit).toEqual(Exit.succeed("established with 192.0.2.1:5432"))
+      expect(events).toContainEqual(["AttemptFailed", 10])
+      expect(at).toBe(25)
+    }))
+
+  it.effect("when none can be established the errors are told, each with its cause", () =>
+    Effect.gen(function*() {
+      const [bad, worse] = [new Error("bad certificate"), new Error("worse certificate")]
+      const { exit } = yield* establishing({ [six]: bad, "192.0.2.1:5432": worse })
+      const error = Option.getOrThrow(Cause.failureOption(Exit.isFailure(exit) ? exit.cause : Cause.empty))
+      expect(error).toMatchObject({
+        _tag: "AllAttemptsFailed",
+        attempts: [
+          { error: { operation: "establish", reason: "NotEstablished", cause: bad } },
+          { error: { operation: "establish", reason: "NotEstablished", cause: worse } }
+        ]
+      })
+      expect(error.message).toContain("connected, but not established: bad certificate")
+    }))
+
+  it.effect("the deadline covers it, and says that it was establishing", () =>
+    Effect.gen(function*() {
+      const { at, exit } = yield* establishing({ [six]: "never", "192.0.2.1:5432": "never" }, {
+        timeout: "1 second",
+        cleanup: 60_000
+      })
+      expect(at).toBe(1000)
+      expect(exit).toMatchObject({ cause: { error: { _tag: "DialTimeout", phase: "establishing" } } })
+    }))
+
+  it.effect("the limit of an attempt covers it", () =>
+    Effect.gen(function*() {
+      const { at, exit } = yield* establishing({ [six]: "never", "192.0.2.1:5432": "never" }, {
+        attemptTimeout: "100 millis"
+      })
+      expect(at).toBe(200)
+      expect(exit).toMatchObject({
+        cause: { error: { attempts: [{ error: { operation: "establish", reason: "AttemptTimeout" } }, {}] } }
+      })
+    }))
+})
+
+describe("the report of a dial", () => {
+  it.effect("tells of every address: its times, its outcome, or that it was never tried", () =>
+    Effect.gen(function*() {
+      const transport = FakeTransport.make({
+        "[2001:db8::1]:5432": refused(20),
+        "192.0.2.1:5432": connected(30),
+        "[2001:db8::2]:5432": never
+      })
+      const fiber = yield* Effect.scoped(Dialer.dialReport(endpoint)).pipe(
+        Effect.provide(Dialer.layer),
+        Effect.provide(Layer.merge(
+          answering([[5, found("2001:db8::1", "2001:db8::2")], [5, found("192.0.2.1")]]),
+          transport.layer
+        )),
+        Effect.fork
+      )
+      yield* TestClock.adjust("1 second")
+      const { connection, report } = yield* Fiber.join(fiber)
+      expect(String(connection.remoteAddress)).toBe("192.0.2.1:5432")
+      expect(report).toMatchObject({
+        elapsedMillis: 55,
+        unresolved: [],
+        attempts: [
+          { outcome: "Failed", attempt: 0, address: at("[2001:db8::1]:5432"), startedAt: 5, endedAt: 25 },
+          { outcome: "Connected", attempt: 1, address: at("192.0.2.1:5432"), startedAt: 25, endedAt: 55 },
+          { outcome: "NeverTried", address: at("[2001:db8::2]:5432"), why: "the dial ended before its turn" }
+        ]
+      })
+    }))
+})
+
 describe("what a name may answer", () => {
   const resolved = (...addresses: ReadonlyArray<string>) =>
     Dialer.resolveAddress(Endpoint.unsafeParse(endpoint)).pipe(
@@ -703,11 +890,12 @@ describe("what a name may answer", () => {
       expect(yield* resolved("0.0.0.0", "192.0.2.1")).toEqual(["192.0.2.1:5432"])
     }))
 
-  it.effect("ten thousand addresses that refuse at once are all told of, in their order", () =>
+  it.effect("ten thousand addresses that there is no way to are all told of, in their order", () =>
     Effect.gen(function*() {
       const addresses = Array.from({ length: 10_000 }, (_, i) => ip(`10.1.${i >> 8}.${i & 255}`))
       const refusing = Layer.succeed(Transport, {
-        open: ({ address }) => Effect.fail(new AttemptError({ operation: "connect", address, reason: "Refused" }))
+        open: ({ address }) =>
+          Effect.fail(new AttemptError({ operation: "connect", address, reason: "NetworkUnreachable" }))
       })
       const error = yield* Effect.flip(Effect.scoped(Dialer.dial(endpoint, { timeout: Infinity }))).pipe(
         Effect.provide(Dialer.layer),

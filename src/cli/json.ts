@@ -7,9 +7,9 @@
 import * as Equal from "effect/Equal"
 import { type SocketAddress, unnamed } from "../Address.js"
 import type { AttemptReport, DialError, ResolveError } from "../DialError.js"
-import type { DialEvent } from "../DialEvent.js"
+import type { DialEvent, PlannedAddress } from "../DialEvent.js"
 import { printable } from "../internal/printable.js"
-import { hostOf } from "./words.js"
+import { hostOf, serviceText } from "./words.js"
 
 /** An event as `JSON.stringify` takes it; `undefined` fields are those left out. */
 export interface JsonEvent {
@@ -31,6 +31,12 @@ const encode = (event: DialEvent): JsonEvent => {
       return { ...head, name: event.name, family: event.family, addresses: event.addresses.map(String) }
     case "ResolutionFailed":
       return { ...head, name: event.name, ...lookup(event.error) }
+    case "ServicesResolved":
+      return { ...head, name: event.name, services: event.services.map(serviceText) }
+    case "Planned":
+      return { ...head, candidates: event.candidates.map(planned) }
+    case "AttemptEstablishing":
+      return { ...head, attempt: event.attempt, ...target(event.address), ...local(event.localAddress) }
     case "AttemptStarted":
     case "AttemptStopped":
     case "AttemptConnected":
@@ -56,6 +62,11 @@ const target = (address: SocketAddress) => ({
   address: hostOf(address),
   port: address._tag === "Unix" ? undefined : address.port,
   family: address.family
+})
+
+const planned = ({ address, source }: PlannedAddress) => ({
+  ...target(address),
+  source: source === undefined ? undefined : String(source)
 })
 
 const local = (address: SocketAddress) => ({

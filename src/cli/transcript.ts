@@ -3,7 +3,7 @@
  */
 import type { DialEvent } from "../DialEvent.js"
 import { type Line, part } from "./lines.js"
-import { millis, outcomeText, reasonText, recordType } from "./words.js"
+import { millis, outcomeText, reasonText, recordType, serviceText } from "./words.js"
 
 /** The line of one event; `earlier` are the events before it, which know when an attempt began. */
 export const line = (event: DialEvent, earlier: ReadonlyArray<DialEvent>): Line => [
@@ -25,6 +25,14 @@ const told = (event: DialEvent, earlier: ReadonlyArray<DialEvent>): Line => {
     }
     case "AttemptStarted":
       return [part(`#${event.attempt} ${event.address} started`)]
+    case "ServicesResolved":
+      return [
+        part(`HTTPS ${event.services.length === 0 ? "none" : event.services.map(serviceText).join(", ")}`, "answered")
+      ]
+    case "Planned":
+      return [part(`order ${event.candidates.map(({ address }) => address).join(", ")}`, "faint")]
+    case "AttemptEstablishing":
+      return [part(`#${event.attempt} ${event.address} establishing`)]
     case "AttemptFailed":
       return [
         part(

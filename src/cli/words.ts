@@ -3,6 +3,7 @@
  */
 import type { AddressFamily, SocketAddress } from "../Address.js"
 import type { AttemptReason, DialError, ResolveReason } from "../DialError.js"
+import type { ServiceBinding } from "../ServiceBinding.js"
 
 /** An address without its port; of a UNIX socket, its path. */
 export const hostOf = (address: SocketAddress): string => address._tag === "Unix" ? String(address) : String(address.ip)
@@ -31,3 +32,12 @@ export const outcomeText = (error: DialError): string => {
       return "not an endpoint"
   }
 }
+
+/** An HTTPS record in short: its priority, and what it says that a dial heeds. */
+export const serviceText = ({ alpn, port, priority, target }: ServiceBinding): string =>
+  [
+    String(priority),
+    target === "" ? "." : target,
+    ...alpn === undefined ? [] : [`alpn=${alpn.join(",")}`],
+    ...port === undefined ? [] : [`port=${port}`]
+  ].join(" ")

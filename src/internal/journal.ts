@@ -2,7 +2,7 @@ import * as Cause from "effect/Cause"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { SocketAddress } from "../Address.js"
-import { AllAttemptsFailed, type AttemptReport, DialTimeout, ResolveError } from "../DialError.js"
+import { AllAttemptsFailed, type AttemptReport, type DialPhase, DialTimeout, ResolveError } from "../DialError.js"
 import * as DialEvent from "../DialEvent.js"
 import * as Endpoint from "../Endpoint.js"
 
@@ -15,7 +15,7 @@ interface Story {
 
 /** The events of one dial: told to the observers as they happen, and kept for the story its error tells. */
 export class Journal {
-  /** The newest plan, for what was never tried. */
+  /** The addresses known from the start, for what was never tried; the events tell of the others. */
   planned: ReadonlyArray<SocketAddress> = []
   /** The families that were asked for and have no answer yet. */
   unanswered: ReadonlyArray<"inet" | "inet6"> = []
@@ -72,7 +72,7 @@ export class Journal {
       Effect.fail(
         new DialTimeout({
           endpoint: Endpoint.format(this.endpoint),
-          phase: attempts.some((report) => report.outcome === "Stopped") ? "connecting" : "resolving",
+          phase: phaseOf(attempts),
           timeoutMillis,
           attempts,
           unresolved: [
@@ -99,6 +99,12 @@ export class Journal {
   private elapsed(clock: Clock.Clock): number {
     return Number(clock.unsafeCurrentTimeNanos() - this.startedAt) / 1e6
   }
+}
+
+/** What was going on: of the attempts that were stopped, the one that had come furthest says it. */
+const phaseOf = (attempts: ReadonlyArray<AttemptReport>): DialPhase => {
+  const phases = attempts.flatMap((report) => report.outcome === "Stopped" ? [report.phase ?? "connecting"] : [])
+  return phases.includes("establishing") ? "establishing" : phases[0] ?? "resolving"
 }
 
 /** No family had an address. The error that says most is told; all of them are its cause. */

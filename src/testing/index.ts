@@ -30,10 +30,10 @@
  * }
  *
  * await Effect.runPromise(Effect.gen(function*() {
- *   // It retries when it is refused: twice by each host, after 1 and 2 seconds.
+ *   // It retries when it is refused: twice by each host, after 1 and 2 seconds, and 10 ms after each packet.
  *   const refused = [Fault.on("*", Fault.refused, { times: 4 })]
  *   const [waited, answer] = yield* SimNetwork.run(Effect.timed(greeting), { ...network, faults: refused })
- *   assert.deepStrictEqual([Duration.toMillis(waited), answer], [3000, "hello"])
+ *   assert.deepStrictEqual([Duration.toMillis(waited), answer], [3020, "hello"])
  *   // It gives up at once on a name that is not there.
  *   const error = yield* Effect.flip(SimNetwork.run(greeting, { ...network, names: { "hello.test": Fault.notFound } }))
  *   assert.ok(error._tag === "ResolveError" && error.reason === "NotFound")

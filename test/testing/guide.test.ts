@@ -26,7 +26,7 @@ it.live("the service retries when it is refused", () =>
   Effect.gen(function*() {
     const faults = [Fault.on("*", Fault.refused, { times: 4 })]
     const [waited, answer] = yield* SimNetwork.run(Effect.timed(greeting), { ...network, faults })
-    expect([Duration.toMillis(waited), answer]).toEqual([3000, "hello"])
+    expect([Duration.toMillis(waited), answer]).toEqual([3020, "hello"])
   }))
 
 it.live("the service gives up at once on a name that is not there", () =>
