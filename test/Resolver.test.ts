@@ -16,6 +16,8 @@ const resolve = (names: Names, name: string) =>
       [...answers].map((answer) =>
         answer._tag === "Addresses"
           ? `${answer.family}: ${answer.addresses.join(" ")}`
+          : answer._tag === "Services"
+          ? "services"
           : `${answer.family}: ${answer.error.host} ${answer.error.family} ${answer.error.reason}`
       )
     ),
