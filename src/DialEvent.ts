@@ -180,11 +180,13 @@ export const reports = (
     return source === undefined ? { address } : { address, source }
   }
   const establishing = new Set(events.flatMap((event) => event._tag === "AttemptEstablishing" ? [event.attempt] : []))
-  const ends = new Map(events.flatMap((event) =>
-    event._tag === "AttemptFailed" || event._tag === "AttemptStopped" || event._tag === "AttemptConnected"
-      ? [[event.attempt, event]]
-      : []
-  ))
+  const ends = new Map(
+    events.flatMap((event) =>
+      event._tag === "AttemptFailed" || event._tag === "AttemptStopped" || event._tag === "AttemptConnected"
+        ? [[event.attempt, event]]
+        : []
+    )
+  )
   const tried = started.map((start): AttemptReport => {
     const { address, attempt, at: startedAt } = start
     const end = ends.get(attempt)

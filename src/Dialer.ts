@@ -20,10 +20,11 @@ import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Layer from "effect/Layer"
 import * as MutableRef from "effect/MutableRef"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Address from "./Address.js"
+import * as AddressSelection from "./AddressSelection.js"
 import * as Attempt from "./Attempt.js"
 import type { Connection } from "./Connection.js"
 import {
@@ -38,6 +39,7 @@ import * as DialEvent from "./DialEvent.js"
 import { defaultTimeout, type DialOptions } from "./DialOptions.js"
 import * as Endpoint from "./Endpoint.js"
 import * as HappyEyeballs from "./HappyEyeballs.js"
+import { History } from "./History.js"
 import { Journal, noAddress } from "./internal/journal.js"
 import { Timers } from "./internal/timers.js"
 import * as Resolution from "./Resolution.js"
@@ -220,9 +222,9 @@ export const dialReport = (
 export const layer: Layer.Layer<Dialer, never, Resolver | Transport> = Layer.scoped(
   Dialer,
   Effect.map(
-    Effect.all([Resolver, Transport, Timers.make, Effect.serviceOption(SourceAddress)]),
-    ([resolver, transport, timers, sourceAddress]) => {
-      const ports: Ports = { resolver, transport, timers, sourceAddress, warned: MutableRef.make(false) }
+    Effect.all([Resolver, Transport, Timers.make, Effect.serviceOption(SourceAddress), Effect.serviceOption(History)]),
+    ([resolver, transport, timers, sourceAddress, history]) => {
+      const ports: Ports = { resolver, transport, timers, sourceAddress, history, warned: MutableRef.make(false) }
       return {
         dial: (endpoint, options) => dialEndpoint(ports, endpoint, undefined, options ?? {}),
         dialWith: (endpoint, establish, options) => dialEndpoint(ports, endpoint, establish, options ?? {})
@@ -262,12 +264,12 @@ export const resolveAddress = (
 ): Effect.Effect<ReadonlyArray<Address.SocketAddress>, ResolveError, Resolver> =>
   Endpoint.requiresResolution(endpoint)
     ? Effect.flatMap(
-      Effect.all([Resolver, Effect.serviceOption(SourceAddress)]),
-      ([resolver, sourceAddress]) => {
+      Effect.all([Resolver, Effect.serviceOption(SourceAddress), Effect.serviceOption(History)]),
+      ([resolver, sourceAddress, history]) => {
         const errors: Array<ResolveError> = []
         const newest = MutableRef.make<ReadonlyArray<Address.SocketAddress>>([])
         return Effect.flatMap(
-          Resolution.run({ resolver, order: orderBy(sourceAddress) }, endpoint, options, {
+          Resolution.run({ resolver, order: orderBy(sourceAddress, history, options.policy) }, endpoint, options, {
             answered: (_, answer) =>
               Effect.sync(() => {
                 const error = errorOf(answer)
@@ -293,6 +295,7 @@ interface Ports {
   readonly transport: Transport["Type"]
   readonly timers: Timers
   readonly sourceAddress: Option.Option<SourceAddress["Type"]>
+  readonly history: Option.Option<History["Type"]>
   /** Whether anybody was told that an attempt delay is too short. */
   readonly warned: MutableRef.MutableRef<boolean>
 }
@@ -450,11 +453,26 @@ const warn = ({ warned }: Ports, delay: HappyEyeballs.AttemptDelay): Effect.Effe
     )
   })
 
-/** The race's events as the dial's. */
-const recorder = (_ports: Ports, journal: Journal) =>
+/** The race's events as the dial's, and what they teach. */
+const recorder = ({ history }: Ports, journal: Journal) =>
 (
   event: HappyEyeballs.RaceEvent<Address.SocketAddress, AttemptError>
-): Effect.Effect<void> => journal.record((at) => dialEvent(event, at))
+): Effect.Effect<void> => {
+  const told = journal.record((at) => dialEvent(event, at))
+  return Option.isNone(history) || event._tag === "Started" || event._tag === "Stopped"
+    ? told
+    : Effect.zipRight(told, learn(history.value, journal, event.candidate))
+}
+
+/** What an attempt that ended teaches of its address, where its source is known. */
+const learn = (history: History["Type"], journal: Journal, address: Address.SocketAddress): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const report = journal.reportOf(address)
+    if (address._tag === "Unix" || report?.source === undefined) return Effect.void
+    return report.outcome === "Connected"
+      ? history.learn(address.ip, report.source, { _tag: "Connected", roundTrip: report.endedAt - report.startedAt })
+      : history.learn(address.ip, report.source, { _tag: "Failed" })
+  })
 
 const dialEvent = (
   event: HappyEyeballs.RaceEvent<Address.SocketAddress, AttemptError>,
@@ -494,7 +512,7 @@ const resolve =
   (ports: Ports, endpoint: Endpoint.Named, options: DialOptions, journal: Journal) =>
   (offer: (plan: ReadonlyArray<Address.SocketAddress>) => void): Effect.Effect<void> => {
     const name = String(endpoint.host)
-    const order = orderBy(ports.sourceAddress)
+    const order = orderBy(ports.sourceAddress, ports.history, options.policy)
     journal.unanswered = options.families ?? families
     return journal.record((at) => ({ _tag: "ResolutionStarted", at, name })).pipe(
       Effect.zipRight(Resolution.run({ resolver: ports.resolver, order }, endpoint, options, {
@@ -536,7 +554,17 @@ const told = (journal: Journal, name: string, answer: Answer | ResolveError): Ef
 const errorOf = (answer: Answer | ResolveError): ResolveError | undefined =>
   answer._tag === "ResolveError" ? answer : answer._tag === "NoAddresses" ? answer.error : undefined
 
-const orderBy =
-  (_sourceAddress: Option.Option<SourceAddress["Type"]>) =>
-  (addresses: ReadonlyArray<Address.IpAddress>): Effect.Effect<ReadonlyArray<Resolution.Sourced>> =>
-    Effect.succeed(addresses.map((address) => ({ address })))
+/** RFC 6724's order, where the platform tells enough for it. */
+const orderBy = (
+  sourceAddress: Option.Option<SourceAddress["Type"]>,
+  history: Option.Option<History["Type"]>,
+  policy: AddressSelection.Policy | undefined
+) =>
+(addresses: ReadonlyArray<Address.IpAddress>): Effect.Effect<ReadonlyArray<Resolution.Sourced>> =>
+  Effect.map(
+    AddressSelection.select(addresses, { sourceAddress, policy, recall: Option.getOrUndefined(history)?.recall }),
+    (candidates) =>
+      candidates.map(({ address, source }) =>
+        source !== undefined && Option.isSome(source) ? { address, source: source.value } : { address }
+      )
+  )

@@ -460,7 +460,7 @@ const recordsOf = (
   const records: Array<DnsRecord> = []
   for (const [index, place] of places.entries()) {
     const record = recordOf(bytes, place, answers[index] as unknown as Raw)
-    if (typeof record === "string") return malformed(`a service binding: ${record}`, place.dataAt)
+    if (typeof record === "string") return malformed(record, place.dataAt)
     records.push(record)
   }
   return Either.right(records)
@@ -480,7 +480,7 @@ const recordOf = (bytes: Uint8Array, place: Place, raw: Raw): DnsRecord | string
   const head = { name: nameText(raw.name), timeToLive }
   if (plain && (code === typeCodes.SVCB || code === typeCodes.HTTPS)) {
     return Either.match(ServiceBinding.decode(bytes.subarray(dataAt, end)), {
-      onLeft: (reason) => reason,
+      onLeft: ({ message }) => message,
       onRight: (binding): DnsRecord => ({ ...head, type: code === typeCodes.HTTPS ? "HTTPS" : "SVCB", binding })
     })
   }

@@ -26,6 +26,7 @@ import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import * as Address from "./Address.js"
 import * as AddressPlan from "./AddressPlan.js"
+import type { Policy } from "./AddressSelection.js"
 import { ResolveError } from "./DialError.js"
 import type { PlannedAddress } from "./DialEvent.js"
 import * as Endpoint from "./Endpoint.js"
@@ -55,6 +56,12 @@ export interface ResolutionOptions extends AddressPlan.InterleaveOptions {
    * @default both, in the order RFC 6724 gives
    */
   readonly families?: readonly [Resolver.IpFamily, ...ReadonlyArray<Resolver.IpFamily>] | undefined
+  /**
+   * RFC 6724's policy table, for the order of the addresses.
+   *
+   * @default {@link AddressSelection.defaultPolicy}
+   */
+  readonly policy?: Policy | undefined
   /**
    * How long an address of the other family waits for an answer of the preferred one.
    *
@@ -391,7 +398,7 @@ class Resolution {
   private speaks(service: ServiceBinding.ServiceBinding): boolean {
     const wanted = this.options.happyEyeballsV3?.alpn
     return ServiceBinding.isUsable(service) &&
-      ServiceBinding.alpnOf(service, "http/1.1").some((id) =>
+      ServiceBinding.alpnOf(service, ["http/1.1"]).some((id) =>
         id !== "h3" && (wanted === undefined || wanted.includes(id))
       )
   }

@@ -33,7 +33,7 @@ export type IpFamily = Exclude<Address.AddressFamily, "unix">
  *
  * - `Addresses`: those found, in the resolver's order of preference; at least one. `timeToLive` is how long the answer
  *   may be kept, `undefined` when the resolver cannot tell (getaddrinfo)
- * - `NoAddresses`: none, and why
+ * - `NoAddresses`: none, and why; `timeToLive` is how long that may be kept (RFC 2308)
  * - `Services`: what its HTTPS records say, only when the {@link Query} asked for them; empty when there are none, with
  *   the `error` when that is not certain
  *
@@ -47,7 +47,12 @@ export type Answer =
     readonly addresses: ReadonlyArray<Address.IpAddress>
     readonly timeToLive?: Duration.Duration | undefined
   }
-  | { readonly _tag: "NoAddresses"; readonly family: IpFamily; readonly error: ResolveError }
+  | {
+    readonly _tag: "NoAddresses"
+    readonly family: IpFamily
+    readonly error: ResolveError
+    readonly timeToLive?: Duration.Duration | undefined
+  }
   | {
     readonly _tag: "Services"
     readonly services: ReadonlyArray<ServiceBinding>

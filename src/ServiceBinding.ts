@@ -261,7 +261,9 @@ const valuesOf = (values: Values): Partial<ServiceBinding> => {
       case keys.noDefaultAlpn:
         return value.length === 0 ? { noDefaultAlpn: true } : wrong("no-default-alpn has a value")
       case keys.port:
-        return value.length === 2 ? { port: Address.Port(pairsOf(value)[0] as number) } : wrong("port is not two octets")
+        return value.length === 2
+          ? { port: Address.Port(pairsOf(value)[0] as number) }
+          : wrong("port is not two octets")
       case keys.ipv4Hint:
         return { ipv4Hint: hintsOf<Address.Ipv4Address>(value, 4, wrong) }
       case keys.ech:
@@ -348,10 +350,12 @@ const parameters = (
   ...(binding.mandatory.length === 0 ? [] : [[keys.mandatory, binding.mandatory.flatMap(pair)] as const]),
   ...(binding.alpn === undefined
     ? []
-    : [[
-      keys.alpn,
-      binding.alpn.flatMap((protocol) => [protocol.length, ...Array.from(protocol, (char) => char.charCodeAt(0))])
-    ] as const]),
+    : [
+      [
+        keys.alpn,
+        binding.alpn.flatMap((protocol) => [protocol.length, ...Array.from(protocol, (char) => char.charCodeAt(0))])
+      ] as const
+    ]),
   ...(binding.noDefaultAlpn ? [[keys.noDefaultAlpn, []] as const] : []),
   ...(binding.port === undefined ? [] : [[keys.port, pair(binding.port)] as const]),
   ...(binding.ipv4Hint.length === 0 ? [] : [[keys.ipv4Hint, octetsOf(binding.ipv4Hint)] as const]),

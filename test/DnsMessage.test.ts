@@ -62,7 +62,9 @@ const records: ReadonlyArray<DnsMessage.DnsRecord> = [
     name: "example.com",
     timeToLive: 60,
     type: "HTTPS",
-    binding: ServiceBinding.make(1, "svc.example.net", {
+    binding: ServiceBinding.make({
+      priority: 1,
+      target: "svc.example.net",
       alpn: ["h2", "h3"],
       port: Address.Port(8443),
       ipv4Hint: [Address.unsafeParse("192.0.2.7") as Address.Ipv4Address],
@@ -71,7 +73,12 @@ const records: ReadonlyArray<DnsMessage.DnsRecord> = [
       others: new Map([[700, new Uint8Array([1, 2])]])
     })
   },
-  { name: "example.com", timeToLive: 60, type: "SVCB", binding: ServiceBinding.make(0, "alias.example.net") },
+  {
+    name: "example.com",
+    timeToLive: 60,
+    type: "SVCB",
+    binding: ServiceBinding.make({ priority: 0, target: "alias.example.net" })
+  },
   { name: "example.com", timeToLive: 60, type: "Other", code: 99, data: new Uint8Array([1, 2, 3]) }
 ]
 
@@ -154,7 +161,11 @@ describe("what is not a message is refused in words, with the octet", () => {
     ["a text longer than its record", `${header} 00 0010 0001 0000003c 0002 0561`, "does not fill"],
     ["more records than it has", "0007 8180 0000 ffff 0000 0000", "does not end"],
     ["octets after its end", "0007 8180 0000 0000 0000 0000 00", "left over"],
-    ["a service binding out of order", `${header} 00 0041 0001 0000003c 000d 0001 00 0003 0002 0050 0002 0000`, "key 2"]
+    [
+      "a service binding out of order",
+      `${header} 00 0041 0001 0000003c 000d 0001 00 0003 0002 0050 0002 0000`,
+      "not a service binding"
+    ]
   ])("%s", (_, text, reason) => {
     expect(refused(hex(text))).toContain(reason)
   })

@@ -45,6 +45,11 @@ export class Journal {
     return this.tellers.length > 0
   }
 
+  /** What became so far of an address. */
+  reportOf(address: SocketAddress): AttemptReport | undefined {
+    return DialEvent.reports(this.events, 0).find((report) => String(report.address) === String(address))
+  }
+
   record(make: (at: number) => DialEvent.DialEvent): Effect.Effect<void> {
     return Effect.clockWith((clock) => {
       const event = make(this.elapsed(clock))

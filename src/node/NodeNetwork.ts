@@ -1,5 +1,6 @@
 /**
- * Everything a program on Node needs to dial: the Transport, the system's Resolver, and a Dialer over them.
+ * Everything a program on Node needs to dial: the Transport, the system's Resolver, the kernel's
+ * source addresses, and a Dialer over them.
  *
  * To replace one part, provide another layer in its place: `Dialer.layer` over your own `Resolver` and
  * `NodeTransport.layer`, say.
@@ -9,8 +10,10 @@
 import * as Layer from "effect/Layer"
 import * as Dialer from "../Dialer.js"
 import type { Resolver } from "../Resolver.js"
+import type { SourceAddress } from "../SourceAddress.js"
 import type { Transport } from "../Transport.js"
 import * as NodeResolver from "./NodeResolver.js"
+import * as NodeSourceAddress from "./NodeSourceAddress.js"
 import * as NodeTransport from "./NodeTransport.js"
 
 /**
@@ -35,9 +38,9 @@ import * as NodeTransport from "./NodeTransport.js"
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<Dialer.Dialer | Resolver | Transport> = Layer.provideMerge(
+export const layer: Layer.Layer<Dialer.Dialer | Resolver | SourceAddress | Transport> = Layer.provideMerge(
   // Fresh: layers are memoised by reference, and a program that also builds Dialer.layer over another Resolver would
   // share whichever of the two was built first.
   Layer.fresh(Dialer.layer),
-  Layer.merge(NodeResolver.layer, NodeTransport.layer)
+  Layer.mergeAll(NodeResolver.layer, NodeSourceAddress.layer, NodeTransport.layer)
 )

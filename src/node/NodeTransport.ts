@@ -1,5 +1,5 @@
 /**
- * The Transport of Node: TCP and UNIX stream sockets over `node:net`.
+ * The Transport of Node: TCP and UNIX stream sockets over `node:net`, and UDP over `node:dgram` (`datagrams.ts`).
  *
  * One class answers for every quirk of `net.Socket`, so that the floors above know none:
  *
@@ -27,9 +27,10 @@ import * as Os from "node:os"
 import * as Address from "../Address.js"
 import { AttemptError, ConnectionLost, fromErrno, lostFromErrno, type LostReason } from "../DialError.js"
 import { type CloseMode, type OpenRequest, type SocketHandle, Transport } from "../Transport.js"
+import { DatagramHandle, type DatagramRequest } from "./datagrams.js"
 
 /**
- * Twisted: `twisted.internet.tcp.BaseClient`, the POSIX subclass. TCP and UNIX stream sockets of this process.
+ * Twisted: `twisted.internet.tcp.BaseClient`, the POSIX subclass. TCP, UNIX stream and UDP sockets of this process.
  *
  * @example
  * ```ts
@@ -51,7 +52,7 @@ export const layer: Layer.Layer<Transport> = Layer.succeed(Transport, {
 const open = (request: OpenRequest): Effect.Effect<SocketHandle, AttemptError> => {
   const refused = refusal(request)
   return refused === undefined
-    ? Effect.succeed(new NodeSocketHandle(zonedRequest(request)))
+    ? Effect.succeed(handleFor(zonedRequest(request)))
     : Effect.fail(
       new AttemptError({
         operation: "socket",
@@ -63,11 +64,17 @@ const open = (request: OpenRequest): Effect.Effect<SocketHandle, AttemptError> =
     )
 }
 
+const handleFor = (request: OpenRequest): SocketHandle =>
+  request.socketType === "dgram"
+    // `refusal` has seen to it that both are of an IP family.
+    ? new DatagramHandle(request as DatagramRequest)
+    : new NodeSocketHandle(request)
+
 /** What Node would not refuse, or not in words. */
 const refusal = (
   { address, localAddress, socketType }: OpenRequest
 ): readonly [AttemptError["reason"], string] | undefined => {
-  if (socketType !== "stream") return ["Unsupported", "this transport has stream sockets only"]
+  if (socketType === "dgram" && address._tag === "Unix") return ["Unsupported", "Node has no UNIX datagram sockets"]
   if (localAddress !== undefined && localAddress.family !== address.family) {
     return ["InvalidArgument", `a local address of family ${localAddress.family}`]
   }

@@ -5,4 +5,5 @@
  */
 export * as NodeNetwork from "./NodeNetwork.js"
 export * as NodeResolver from "./NodeResolver.js"
+export * as NodeSourceAddress from "./NodeSourceAddress.js"
 export * as NodeTransport from "./NodeTransport.js"

@@ -7,6 +7,7 @@ import type { AllAttemptsFailed, DialError, DialTimeout, InvalidEndpoint, Resolv
 import type * as Endpoint from "../../src/Endpoint.js"
 import type { NodeNetwork } from "../../src/node/index.js"
 import type { Resolver } from "../../src/Resolver.js"
+import type { SourceAddress } from "../../src/SourceAddress.js"
 import type { Transport } from "../../src/Transport.js"
 
 declare const endpoint: Endpoint.Endpoint
@@ -47,5 +48,5 @@ test("an endpoint is text or an Endpoint, and a duration has a unit", () => {
 })
 
 test("the network of Node gives the Dialer and both ports, and needs nothing", () => {
-  expect<typeof NodeNetwork.layer>().type.toBe<Layer.Layer<Dialer.Dialer | Resolver | Transport>>()
+  expect<typeof NodeNetwork.layer>().type.toBe<Layer.Layer<Dialer.Dialer | Resolver | SourceAddress | Transport>>()
 })
