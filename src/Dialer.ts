@@ -138,7 +138,7 @@ export const dial = (
  * const network = {
  *   hosts: {
  *     mute: { addresses: ["10.0.0.2"], listeners: { 25: Behaviour.silent } },
- *     mail: { addresses: ["10.0.0.3"], listeners: { 25: Behaviour.greet("220 ready\r\n") } }
+ *     mail: { addresses: ["10.0.0.3"], listeners: { 25: Behaviour.send("220 ready\r\n") } }
  *   },
  *   names: { "mail.test": ["10.0.0.2", "10.0.0.3"] }
  * }

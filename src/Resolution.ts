@@ -211,7 +211,7 @@ class Resolution {
   }
 
   private look(lookup: Lookup): Effect.Effect<void> {
-    const query = { families: this.families, services: this.options.happyEyeballsV3 !== undefined }
+    const query = { families: this.families, services: this.options.happyEyeballsV3 && this.endpoint.port }
     return Stream.runForEach(
       this.ports.resolver.resolve(lookup.name, query),
       (answer) => this.receive(lookup, answer)

@@ -74,11 +74,12 @@ export interface Query {
    */
   readonly families?: ReadonlyArray<IpFamily> | undefined
   /**
-   * Look up the name's HTTPS records too (RFC 9460), and answer with `Services`. A resolver that cannot leaves it out.
+   * Look up the HTTPS records (RFC 9460) of the name for this port too, and answer with `Services`. A resolver that
+   * cannot leaves it out.
    *
-   * @default false
+   * @default undefined, which does not
    */
-  readonly services?: boolean | undefined
+  readonly services?: number | undefined
 }
 
 /**

@@ -8,22 +8,31 @@
 export * as Address from "./Address.js"
 export * as DialError from "./DialError.js"
 export * as DialEvent from "./DialEvent.js"
+export * as DnsMessage from "./DnsMessage.js"
 export * as Endpoint from "./Endpoint.js"
+export * as ServiceBinding from "./ServiceBinding.js"
 export * as SocketOptions from "./SocketOptions.js"
 
 // ports: tags and types
 export * as Connection from "./Connection.js"
+export * as DnsConfig from "./DnsConfig.js"
 export * as Resolver from "./Resolver.js"
 export * as SourceAddress from "./SourceAddress.js"
 export * as Transport from "./Transport.js"
 
 // algorithms
 export * as AddressPlan from "./AddressPlan.js"
+export * as AddressSelection from "./AddressSelection.js"
 export * as Attempt from "./Attempt.js"
+export * as DnsExchange from "./DnsExchange.js"
 export * as HappyEyeballs from "./HappyEyeballs.js"
+export * as History from "./History.js"
+export * as Resolution from "./Resolution.js"
 
 // endpoint in, connection out
 export * as Dialer from "./Dialer.js"
+export * as DialOptions from "./DialOptions.js"
+export * as DnsResolver from "./DnsResolver.js"
 
 // management
 export * as Connector from "./Connector.js"

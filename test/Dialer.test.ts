@@ -655,7 +655,7 @@ describe("families", () => {
         Effect.provide(Dialer.layer),
         Effect.provide(Layer.merge(resolver, FakeTransport.make({}).layer))
       )
-      expect(asked).toEqual([{ families: ["inet"], services: false }])
+      expect(asked).toEqual([{ families: ["inet"], services: undefined }])
     }))
 })
 

@@ -53,6 +53,7 @@
 export * as Behaviour from "./Behaviour.js"
 export * as Diagram from "./Diagram.js"
 export * as Fault from "./Fault.js"
+export * as NameServer from "./NameServer.js"
 export * as SimNetwork from "./SimNetwork.js"
 export * as Simulation from "./Simulation.js"
 export * as Swarm from "./Swarm.js"

@@ -198,7 +198,7 @@ describe("opening", () => {
         const { address } = yield* Loopback.listen()
         const file = Loopback.unix("/run/no-such-socket")
         const errors = yield* Effect.all([
-          failure(address, { socketType: "dgram" }),
+          failure(Loopback.unix("/run/no-such-socket"), { socketType: "dgram" }),
           failure(address, { localAddress: Loopback.inet("::1", 0) }),
           failure(file, { localAddress: Loopback.unix("/tmp/here") }),
           failure(Address.unnamed)

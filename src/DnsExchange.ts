@@ -1,0 +1,345 @@
+/**
+ * One question to a list of name servers (RFC 1035 §4.2, RFC 5452): UDP first, TCP for what does not fit.
+ *
+ * What must be true:
+ *
+ * - each try has a socket and so a source port of its own, chosen by the kernel, and an id that cannot be guessed
+ * - nothing is accepted but a response from the server asked (the socket is connected), with that id and that question;
+ *   whatever else arrives is ignored, and the wait for the real answer goes on
+ * - a server that refuses, fails or cannot be reached is followed by the next at once, one that is silent after its
+ *   timeout; for half a minute after that it is asked last
+ * - an interruption closes the socket at once
+ *
+ * Not here: names (search lists, chains of CNAMEs, hosts files: `DnsResolver`), and any cache.
+ *
+ * @since 0.2.0
+ */
+import * as Chunk from "effect/Chunk"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
+import * as MutableRef from "effect/MutableRef"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import type { SocketAddress, SocketType } from "./Address.js"
+import * as Attempt from "./Attempt.js"
+import type { Connection } from "./Connection.js"
+import { type AttemptError, type ConnectionLost, ResolveError, type ResolveReason } from "./DialError.js"
+import * as DnsMessage from "./DnsMessage.js"
+import { Transport } from "./Transport.js"
+
+/**
+ * Whom to ask, and how.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface ExchangeOptions {
+  readonly servers: ReadonlyArray<SocketAddress>
+  /**
+   * How long one server has for one try, over UDP and TCP together.
+   *
+   * @default "5 seconds"
+   */
+  readonly timeout?: Duration.DurationInput | undefined
+  /**
+   * How many times the list of servers is gone through.
+   *
+   * @default 2
+   */
+  readonly attempts?: number | undefined
+  /**
+   * Begin each question with another server.
+   *
+   * @default false
+   */
+  readonly rotate?: boolean | undefined
+  /**
+   * The largest UDP answer that is asked for with EDNS0 (RFC 6891), in octets. What DNS Flag Day 2020 settled on fits
+   * every path.
+   *
+   * @default 1232
+   */
+  readonly udpPayloadSize?: number | undefined
+  /**
+   * Mix the case of the letters in the question and want it back so (draft-vixie-dnsext-dns0x20): more for a forger to
+   * guess. Some servers do not keep the case; they are taken for silent.
+   *
+   * @default false
+   */
+  readonly randomizeCase?: boolean | undefined
+}
+
+/**
+ * Asks a question. Fails with `ResolveError` when no server gave an answer: of a kind other than silence if any did,
+ * with every server's failure in its `cause`.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type Ask = (question: DnsMessage.Question) => Effect.Effect<DnsMessage.Message, ResolveError>
+
+/**
+ * Where the numbers come from that a forger must not guess: 16 bits at a time. Not Effect's Random, whose next number
+ * follows from those before it; a test that wants to know them provides its own.
+ *
+ * @since 0.2.0
+ * @category randomness
+ */
+export class Entropy extends Context.Reference<Entropy>()("effect-dial/DnsExchange/Entropy", {
+  defaultValue: (): { readonly next: () => number } => ({
+    next: () => globalThis.crypto.getRandomValues(new Uint16Array(1))[0] ?? 0
+  })
+}) {}
+
+/**
+ * How one server failed to answer.
+ *
+ * @since 0.2.0
+ * @category errors
+ */
+export class ServerFailed extends Data.TaggedError("ServerFailed")<{
+  readonly server: SocketAddress
+  readonly reason: ResolveReason
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    return `name server ${this.server}: ${this.reason}`
+  }
+}
+
+/** For how long a server that did not answer is asked after the others. */
+const penaltyMillis = 30_000
+
+const defaultTimeout: Duration.DurationInput = "5 seconds"
+const defaultAttempts = 2
+const defaultPayloadSize = 1232
+
+/**
+ * An exchange with these servers over the Transport in the environment. It remembers which of them were silent.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const make = (options: ExchangeOptions): Effect.Effect<Ask, never, Transport> =>
+  Effect.map(Effect.all([Transport, Entropy]), ([transport, { next }]) => {
+    const penalties = new Map<SocketAddress, number>()
+    const asked = MutableRef.make(0)
+    const { attempts = defaultAttempts, servers } = options
+    const inOrder = (now: number): ReadonlyArray<SocketAddress> => {
+      const first = options.rotate === true ? MutableRef.getAndIncrement(asked) % servers.length : 0
+      const rotated = [...servers.slice(first), ...servers.slice(0, first)]
+      return rotated.toSorted((self, that) => late(self, now) - late(that, now))
+    }
+    const late = (server: SocketAddress, now: number): number => (penalties.get(server) ?? 0) > now ? 1 : 0
+    return (question) =>
+      Effect.clockWith((clock) => {
+        const order = inOrder(clock.unsafeCurrentTimeMillis())
+        const tries = Array.from({ length: attempts }, () => order).flat()
+        const go = (
+          index: number,
+          failures: ReadonlyArray<ServerFailed>
+        ): Effect.Effect<DnsMessage.Message, ResolveError> => {
+          const server = tries[index]
+          if (server === undefined) return Effect.fail(noAnswer(question, failures))
+          return Effect.matchEffect(askServer({ transport, next, options, server, question }), {
+            onFailure: (failure) => {
+              if (failure.reason !== "Refused") penalties.set(server, clock.unsafeCurrentTimeMillis() + penaltyMillis)
+              return go(index + 1, [...failures, failure])
+            },
+            onSuccess: (message) => {
+              penalties.delete(server)
+              return Effect.succeed(message)
+            }
+          })
+        }
+        return go(0, [])
+      })
+  })
+
+const noAnswer = ({ name, type }: DnsMessage.Question, failures: ReadonlyArray<ServerFailed>): ResolveError => {
+  const telling = failures.find(({ reason }) => reason !== "Timeout" && reason !== "Temporary") ?? failures[0]
+  return new ResolveError({
+    host: name,
+    family: type === "AAAA" ? "inet6" : type === "A" ? "inet" : undefined,
+    reason: telling?.reason ?? "Unsupported",
+    cause: failures.length === 1 ? failures[0] : new AggregateError(failures, "no name server answered")
+  })
+}
+
+// -----------------------------------------------------------------------------
+// one server
+// -----------------------------------------------------------------------------
+
+interface Try {
+  readonly transport: Transport["Type"]
+  readonly next: () => number
+  readonly options: ExchangeOptions
+  readonly server: SocketAddress
+  readonly question: DnsMessage.Question
+}
+
+const askServer = (it: Try): Effect.Effect<DnsMessage.Message, ServerFailed> => {
+  const { options, server } = it
+  // What arrived that was not even a message, should nothing better come.
+  const garbage = MutableRef.make<unknown>(undefined)
+  return Effect.flatMap(overUdp(it, options.udpPayloadSize ?? defaultPayloadSize, garbage), (message) =>
+    // A server from before EDNS says so in one of these ways (RFC 6891 §7).
+    message.responseCode === "FormatError" || message.responseCode === "NotImplemented"
+      ? overUdp(it, undefined, garbage)
+      : Effect.succeed(message)).pipe(
+      Effect.flatMap((message) => message.truncated ? overTcp(it) : Effect.succeed(message)),
+      Effect.flatMap((message) => answered(server, message)),
+      Effect.timeoutFail({
+        duration: options.timeout ?? defaultTimeout,
+        onTimeout: () => {
+          const cause = MutableRef.get(garbage)
+          return new ServerFailed({ server, reason: cause === undefined ? "Timeout" : "InvalidResponse", cause })
+        }
+      })
+    )
+}
+
+const answered = (
+  server: SocketAddress,
+  message: DnsMessage.Message
+): Effect.Effect<DnsMessage.Message, ServerFailed> => {
+  switch (message.responseCode) {
+    case "NoError":
+    case "NameError":
+      return Effect.succeed(message)
+    case "Refused":
+      return Effect.fail(new ServerFailed({ server, reason: "Refused" }))
+    default:
+      return Effect.fail(
+        new ServerFailed({ server, reason: "ServerFailure", cause: new Error(`it says ${message.responseCode}`) })
+      )
+  }
+}
+
+/** What was sent, for the check of what comes. */
+interface Sent {
+  readonly id: number
+  readonly question: DnsMessage.Question
+  /** Whether the case of the name must come back as it was. */
+  readonly exactCase: boolean
+}
+
+/**
+ * Whether a message from the server that was asked is the answer to what was sent (RFC 5452 §9.1). Pure.
+ *
+ * A FormatError alone may come without the question: a server that could not read it cannot repeat it.
+ *
+ * @since 0.2.0
+ * @category checking
+ */
+export const accepts = ({ exactCase, id, question }: Sent, message: DnsMessage.Message): boolean => {
+  if (!message.response || message.id !== id) return false
+  if (message.question === undefined) return message.responseCode === "FormatError" && message.answers.length === 0
+  const { name, type } = message.question
+  return type === question.type &&
+    (exactCase ? name === question.name : name.toLowerCase() === question.name.toLowerCase())
+}
+
+const prepare = ({ next, options, question }: Try, udpPayloadSize: number | undefined) => {
+  const exactCase = options.randomizeCase === true
+  const sent: Sent = {
+    id: next() & 0xffff,
+    exactCase,
+    question: exactCase ? { ...question, name: mixed(question.name, next) } : question
+  }
+  return { sent, bytes: DnsMessage.encodeQuestion(sent.id, sent.question, { udpPayloadSize }) }
+}
+
+const mixed = (name: string, next: () => number): string =>
+  name.replaceAll(/[a-z]{1,16}/gi, (letters) => {
+    const bits = next()
+    return [...letters].map((letter, index) => (bits >> index) & 1 ? letter.toUpperCase() : letter.toLowerCase()).join(
+      ""
+    )
+  })
+
+const overUdp = (
+  it: Try,
+  udpPayloadSize: number | undefined,
+  garbage: MutableRef.MutableRef<unknown>
+): Effect.Effect<DnsMessage.Message, ServerFailed> => {
+  const { bytes, sent } = prepare(it, udpPayloadSize)
+  return connected(it, "dgram", (connection) => {
+    const wait: Effect.Effect<DnsMessage.Message, ConnectionLost> = Effect.flatMap(connection.read, (datagram) => {
+      if (Option.isNone(datagram)) return wait
+      const message = DnsMessage.decode(datagram.value)
+      if (Either.isRight(message)) return accepts(sent, message.right) ? Effect.succeed(message.right) : wait
+      MutableRef.set(garbage, message.left)
+      return wait
+    })
+    return Effect.zipRight(connection.write(bytes), wait)
+  })
+}
+
+/** RFC 1035 §4.2.2: each message is preceded by its length in two octets. */
+const overTcp = (it: Try): Effect.Effect<DnsMessage.Message, ServerFailed> => {
+  const { bytes, sent } = prepare(it, undefined)
+  const framed = Uint8Array.from([bytes.length >> 8, bytes.length & 255, ...bytes])
+  return connected(
+    it,
+    "stream",
+    (connection) => Effect.zipRight(connection.write(framed), frame(connection, Chunk.empty()))
+  ).pipe(
+    Effect.flatMap((frame) => {
+      const message = frame === undefined ? undefined : Option.getOrUndefined(Either.getRight(DnsMessage.decode(frame)))
+      return message !== undefined && accepts(sent, message) && !message.truncated
+        ? Effect.succeed(message)
+        : Effect.fail(new ServerFailed({ server: it.server, reason: "InvalidResponse" }))
+    })
+  )
+}
+
+/** The first message of a stream; `undefined` when the stream ends before it does. */
+const frame = (
+  connection: Connection,
+  chunks: Chunk.Chunk<Uint8Array>
+): Effect.Effect<Uint8Array | undefined, ConnectionLost> =>
+  Effect.flatMap(connection.read, (next) => {
+    if (Option.isNone(next)) return Effect.succeed(undefined)
+    const all = Chunk.append(chunks, next.value)
+    const [high, low] = Chunk.reduce(
+      all,
+      [] as ReadonlyArray<number>,
+      (head, bytes) => head.length < 2 ? [...head, ...bytes.subarray(0, 2 - head.length)] : head
+    )
+    const length = high === undefined || low === undefined ? Infinity : 2 + high * 256 + low
+    return Chunk.reduce(all, 0, (sum, bytes) => sum + bytes.length) < length
+      ? frame(connection, all)
+      : Effect.succeed(joined(all).subarray(2, length))
+  })
+
+const joined = (chunks: Chunk.Chunk<Uint8Array>): Uint8Array => {
+  const whole = new Uint8Array(Chunk.reduce(chunks, 0, (sum, bytes) => sum + bytes.length))
+  Chunk.reduce(chunks, 0, (at, bytes) => {
+    whole.set(bytes, at)
+    return at + bytes.length
+  })
+  return whole
+}
+
+/** A connection to the server for the time of one exchange. */
+const connected = <A>(
+  { server, transport }: Try,
+  socketType: SocketType,
+  use: (connection: Connection) => Effect.Effect<A, ConnectionLost>
+): Effect.Effect<A, ServerFailed> =>
+  Effect.acquireUseRelease(
+    Scope.make(),
+    (scope): Effect.Effect<A, AttemptError | ConnectionLost> =>
+      Effect.flatMap(
+        Attempt.connectIn(scope, transport, { socketType, address: server, options: {} }, undefined, undefined),
+        use
+      ),
+    // Nothing is worth flushing to a server that has answered, or need not any more.
+    (scope) => Scope.close(scope, Exit.interrupt(FiberId.none))
+  ).pipe(Effect.mapError((cause) => new ServerFailed({ server, reason: "Temporary", cause })))

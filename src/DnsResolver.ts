@@ -1,0 +1,615 @@
+/**
+ * A stub resolver of our own (RFC 1034 §5.3.1): names to addresses by asking name servers over the Transport.
+ *
+ * It uses no thread, so a silent name server holds up no other name and no exit; an interrupted lookup closes its
+ * sockets; it runs on the simulated network. What it does is what the system's does with "files dns": the hosts file
+ * first, then resolv.conf's servers, with its search list.
+ *
+ * What must be true:
+ *
+ * - AAAA and A are asked for together, and each answer is told as it comes
+ * - `localhost` never leaves the machine (RFC 6761 §6.3), nor do names that unicast DNS must not see: `.invalid` (§6.4),
+ *   `.onion` (RFC 7686), `.local` (RFC 6762 §3, which belongs to mDNS)
+ * - only what the chain from the name leads to is believed; a chain that loops or does not end is `InvalidResponse`
+ * - a positive answer has the lowest time to live of its chain, a negative one RFC 2308's
+ * - the search list goes on only where a name does not exist at all, so that both families are of one host
+ *
+ * Not here: a cache (`Resolver.cached`), DNSSEC, mDNS, NSS.
+ *
+ * @since 0.2.0
+ */
+import { FileSystem } from "@effect/platform/FileSystem"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import * as Channel from "effect/Channel"
+import * as Chunk from "effect/Chunk"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as MutableRef from "effect/MutableRef"
+import * as Random from "effect/Random"
+import * as Stream from "effect/Stream"
+import * as Address from "./Address.js"
+import { ResolveError, type ResolveReason } from "./DialError.js"
+import * as DnsConfig from "./DnsConfig.js"
+import * as DnsExchange from "./DnsExchange.js"
+import * as DnsMessage from "./DnsMessage.js"
+import * as Endpoint from "./Endpoint.js"
+import { endAll } from "./internal/endAll.js"
+import { Inbox } from "./internal/inbox.js"
+import { type Answer, families, type IpFamily, noAddresses, type Query, Resolver } from "./Resolver.js"
+import type { Transport } from "./Transport.js"
+
+// -----------------------------------------------------------------------------
+// the service
+// -----------------------------------------------------------------------------
+
+/**
+ * The records of one type that a name has.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface Records {
+  /** The name they belong to, at the end of its chain of CNAMEs. */
+  readonly canonicalName: string
+  readonly records: ReadonlyArray<DnsMessage.DnsRecord>
+  /** How long they may be kept: the lowest of the chain. */
+  readonly timeToLive: Duration.Duration
+}
+
+/**
+ * A host that offers a service (RFC 2782), to be dialed.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface ServiceTarget {
+  readonly endpoint: Endpoint.Endpoint
+  readonly priority: number
+  readonly weight: number
+}
+
+/**
+ * Looks up records. `query` fails with `ResolveError`: `NotFound` when the name has none of that type.
+ *
+ * @since 0.2.0
+ * @category service
+ */
+export class DnsResolver extends Context.Tag("effect-dial/DnsResolver")<DnsResolver, {
+  readonly query: (
+    name: Endpoint.DomainName,
+    type: DnsMessage.RecordType
+  ) => Effect.Effect<Records, ResolveError>
+}>() {}
+
+/**
+ * The hosts that offer a service, in the order to try them: the lowest priority first and, within one, a random order
+ * in which each comes first as often as its weight says (RFC 2782).
+ *
+ * The name is the whole one, `_xmpp-client._tcp.example.com`. Fails with `ResolveError`: `NotFound` when there is none,
+ * also when the domain says so with a single `.` as target.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Option } from "effect"
+ * import { Address, DnsResolver } from "effect-dial"
+ * import { NameServer, SimNetwork } from "effect-dial/testing"
+ * import * as assert from "node:assert"
+ *
+ * const name = "_xmpp-client._tcp.chat.test"
+ * const srv = (priority: number, target: string) =>
+ *   ({ type: "SRV", name, timeToLive: 60, priority, weight: 0, port: 5222, target }) as const
+ * const server = NameServer.make({ [name]: { SRV: { answers: [srv(20, "b.chat.test"), srv(10, "a.chat.test")] } } })
+ * const servers = Option.toArray(Option.getRight(Address.parseSocketAddress("10.0.0.53:53")))
+ *
+ * const targets = await SimNetwork.run(
+ *   Effect.provide(DnsResolver.service(name), DnsResolver.layerServers({ servers })),
+ *   { hosts: { dns: { addresses: ["10.0.0.53"], listeners: server.listeners } } }
+ * ).pipe(Effect.runPromise)
+ * assert.deepStrictEqual(targets.map(({ endpoint }) => String(endpoint)), [
+ *   "tcp://a.chat.test.:5222",
+ *   "tcp://b.chat.test.:5222"
+ * ])
+ * ```
+ *
+ * @since 0.2.0
+ * @category services
+ */
+export const service = (name: string): Effect.Effect<ReadonlyArray<ServiceTarget>, ResolveError, DnsResolver> =>
+  Effect.gen(function*() {
+    const { query } = yield* DnsResolver
+    const domain = yield* Effect.mapError(
+      Endpoint.domainName(name),
+      (cause) => new ResolveError({ host: name, reason: "BadName", cause })
+    )
+    const { records } = yield* query(domain, "SRV")
+    const found = records.flatMap((record) => record.type === "SRV" && record.target !== "" ? [record] : [])
+    const targets = found.flatMap(({ port, priority, target, weight }): ReadonlyArray<ServiceTarget> =>
+      Either.match(Endpoint.tcp(`${target}.`, port), {
+        onLeft: () => [],
+        onRight: (endpoint) => [{ endpoint, priority, weight }]
+      })
+    )
+    if (targets.length === 0) return yield* new ResolveError({ host: name, reason: "NotFound" })
+    const priorities = [...new Set(targets.map(({ priority }) => priority))].toSorted((self, that) => self - that)
+    const groups = yield* Effect.forEach(
+      priorities,
+      (priority) => weighted(targets.filter((target) => target.priority === priority))
+    )
+    return groups.flat()
+  })
+
+/** RFC 2782's own procedure: those without a weight stand first, and the running sum chooses. */
+const weighted = (targets: ReadonlyArray<ServiceTarget>): Effect.Effect<ReadonlyArray<ServiceTarget>> => {
+  const ordered = targets.toSorted((self, that) => Math.min(self.weight, 1) - Math.min(that.weight, 1))
+  const total = ordered.reduce((sum, { weight }) => sum + weight, 0)
+  if (ordered.length < 2) return Effect.succeed(ordered)
+  return Effect.flatMap(Random.nextIntBetween(0, total + 1), (chosen) => {
+    const index = ordered.findIndex((_, index) =>
+      ordered.slice(0, index + 1).reduce((sum, { weight }) => sum + weight, 0) >= chosen
+    )
+    const first = ordered[Math.max(0, index)]
+    const rest = ordered.filter((target) => target !== first)
+    return Effect.map(weighted(rest), (rest) => first === undefined ? rest : [first, ...rest])
+  })
+}
+
+// -----------------------------------------------------------------------------
+// layers
+// -----------------------------------------------------------------------------
+
+/**
+ * How to resolve, over what resolv.conf says. Every field has a default.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface DnsOptions {
+  /** @default those of resolv.conf */
+  readonly servers?: ReadonlyArray<Address.SocketAddress> | undefined
+  /** @default that of resolv.conf */
+  readonly search?: ReadonlyArray<string> | undefined
+  readonly ndots?: number | undefined
+  /** How long one server has for one try. */
+  readonly timeout?: Duration.DurationInput | undefined
+  /** How many times the list of servers is gone through. */
+  readonly attempts?: number | undefined
+  readonly rotate?: boolean | undefined
+  /** See {@link DnsExchange.ExchangeOptions}. */
+  readonly randomizeCase?: boolean | undefined
+  /** See {@link DnsExchange.ExchangeOptions}. */
+  readonly udpPayloadSize?: number | undefined
+  /** @default those of /etc/hosts */
+  readonly hosts?: DnsConfig.Hosts | undefined
+}
+
+/**
+ * The resolver that /etc/resolv.conf and /etc/hosts describe, read through FileSystem and again when they change;
+ * `options` go before them.
+ *
+ * @example
+ * ```ts no-run
+ * import { NodeContext } from "@effect/platform-node"
+ * import { Layer } from "effect"
+ * import { Dialer, DnsResolver } from "effect-dial"
+ * import { NodeSourceAddress, NodeTransport } from "effect-dial/node"
+ *
+ * const names = Layer.provide(DnsResolver.layer(), Layer.merge(NodeTransport.layer, NodeContext.layer))
+ *
+ * export const network = Layer.provide(
+ *   Dialer.layer,
+ *   Layer.mergeAll(names, NodeTransport.layer, NodeSourceAddress.layer)
+ * )
+ * ```
+ *
+ * @since 0.2.0
+ * @category layers
+ */
+export const layer = (
+  options: DnsOptions & { readonly files?: DnsConfig.Files | undefined } = {}
+): Layer.Layer<Resolver | DnsResolver, never, Transport | FileSystem> =>
+  Layer.effectContext(Effect.gen(function*() {
+    const watched = yield* DnsConfig.watch(options.files)
+    const runtime = yield* Effect.context<Transport>()
+    // One exchange for each version of the file, so that what it learned of its servers is kept.
+    const newest = MutableRef.make<{ readonly of: DnsConfig.ResolvConf; readonly settings: Settings } | undefined>(
+      undefined
+    )
+    const settings = Effect.flatMap(watched.resolvConf, (conf) => {
+      const known = MutableRef.get(newest)
+      if (known?.of === conf) return Effect.succeed(known.settings)
+      return Effect.map(Effect.provide(settingsOf({ ...conf, ...defined(options) }), runtime), (settings) => {
+        MutableRef.set(newest, { of: conf, settings })
+        return settings
+      })
+    })
+    return services({ settings, hosts: options.hosts === undefined ? watched.hosts : Effect.succeed(options.hosts) })
+  }))
+
+/**
+ * A resolver that asks these servers and reads no file: no search list and no hosts but those of the options.
+ *
+ * @since 0.2.0
+ * @category layers
+ */
+export const layerServers = (
+  options: DnsOptions & { readonly servers: ReadonlyArray<Address.SocketAddress> }
+): Layer.Layer<Resolver | DnsResolver, never, Transport> =>
+  Layer.effectContext(
+    Effect.map(
+      settingsOf({ ...DnsConfig.defaultResolvConf, ...defined(options), servers: options.servers }),
+      (settings) => services({ settings: Effect.succeed(settings), hosts: Effect.succeed(options.hosts ?? new Map()) })
+    )
+  )
+
+/**
+ * DNS over HTTPS (RFC 8484) through the HttpClient in the environment, which resolves the host of the URL itself.
+ *
+ * Questions are POSTed with id 0; a time to live is what is left of it after the response's Age.
+ *
+ * @since 0.2.0
+ * @category layers
+ */
+export const layerHttps = (
+  options: Pick<DnsOptions, "search" | "ndots" | "hosts"> & {
+    readonly url: string | URL
+    /**
+     * How long one question may take.
+     *
+     * @default "5 seconds"
+     */
+    readonly timeout?: Duration.DurationInput | undefined
+  }
+): Layer.Layer<Resolver | DnsResolver, never, HttpClient.HttpClient> =>
+  Layer.effectContext(Effect.map(HttpClient.HttpClient, (client) => {
+    const settings: Settings = {
+      ask: askHttps(client, options.url, options.timeout ?? "5 seconds"),
+      search: options.search ?? [],
+      ndots: options.ndots ?? 1
+    }
+    return services({ settings: Effect.succeed(settings), hosts: Effect.succeed(options.hosts ?? new Map()) })
+  }))
+
+/** Fields given as `undefined` are not given. */
+const defined = ({ hosts: _, timeout, ...options }: DnsOptions): Partial<DnsConfig.ResolvConf> => {
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+  return timeout === undefined ? given : { ...given, timeout: Duration.decode(timeout) }
+}
+
+interface Settings {
+  readonly ask: DnsExchange.Ask
+  readonly search: ReadonlyArray<string>
+  readonly ndots: number
+}
+
+interface Sources {
+  readonly settings: Effect.Effect<Settings>
+  readonly hosts: Effect.Effect<DnsConfig.Hosts>
+}
+
+const settingsOf = (
+  conf: DnsConfig.ResolvConf & DnsExchange.ExchangeOptions
+): Effect.Effect<Settings, never, Transport> =>
+  Effect.map(DnsExchange.make(conf), (ask) => ({ ask, search: conf.search, ndots: conf.ndots }))
+
+const services = (sources: Sources): Context.Context<Resolver | DnsResolver> =>
+  Context.make(Resolver, { resolve: (name, query) => resolve(sources, name, query) }).pipe(
+    Context.add(DnsResolver, {
+      query: (name, type) =>
+        Effect.flatMap(lookUp(sources, name, type), (outcome) =>
+          outcome._tag === "Found"
+            ? Effect.succeed(outcome)
+            : Effect.fail(failure(name, type, "NotFound")))
+    })
+  )
+
+const failure = (
+  name: Endpoint.DomainName,
+  type: DnsMessage.RecordType,
+  reason: ResolveReason,
+  code?: string
+): ResolveError => new ResolveError({ host: String(name), family: familyOf(type), reason, code })
+
+const familyOf = (type: DnsMessage.RecordType): IpFamily | undefined =>
+  type === "AAAA" ? "inet6" : type === "A" ? "inet" : undefined
+
+// -----------------------------------------------------------------------------
+// the Resolver
+// -----------------------------------------------------------------------------
+
+/** A Channel by hand, as in NodeResolver: it is run for every dial. */
+const resolve = (sources: Sources, name: Endpoint.DomainName, query: Query | undefined): Stream.Stream<Answer> =>
+  Stream.fromChannel(Channel.suspend(() => {
+    const inbox = new Inbox<Exit.Exit<Answer>>()
+    const wanted = query?.families ?? families
+    const lookups = [
+      ...wanted.map((family) => addresses(sources, name, family)),
+      ...query?.services === undefined ? [] : [bindings(sources, name, query.services)]
+    ]
+    const fibers: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
+    const begin = Effect.uninterruptible(Effect.forEach(lookups, (lookup) =>
+      Effect.map(
+        Effect.forkDaemon(Effect.interruptible(lookup)),
+        (fiber) => {
+          fibers.push(fiber)
+          fiber.addObserver((exit) => inbox.post(exit))
+        }
+      ), { discard: true }))
+    return Channel.ensuring(
+      Channel.flatMap(Channel.fromEffect(begin), () => emit(inbox, lookups.length)),
+      Effect.suspend(() => endAll(fibers))
+    )
+  }))
+
+const emit = (inbox: Inbox<Exit.Exit<Answer>>, left: number): Channel.Channel<Chunk.Chunk<Answer>> =>
+  left === 0
+    ? Channel.void
+    : Channel.flatMap(
+      Channel.fromEffect(Effect.flatten(inbox.take)),
+      (answer) => Channel.flatMap(Channel.write(Chunk.of(answer)), () => emit(inbox, left - 1))
+    )
+
+const addresses = (sources: Sources, name: Endpoint.DomainName, family: IpFamily): Effect.Effect<Answer> => {
+  const type = family === "inet6" ? "AAAA" : "A"
+  return Effect.match(lookUp(sources, name, type), {
+    onFailure: (error) => noAddresses(family, error),
+    onSuccess: (outcome): Answer => {
+      if (outcome._tag === "Nothing") {
+        const error = failure(name, type, "NotFound", outcome.code)
+        return { _tag: "NoAddresses", family, error, timeToLive: outcome.timeToLive }
+      }
+      const { records, timeToLive } = outcome
+      return {
+        _tag: "Addresses",
+        family,
+        addresses: records.flatMap((record) => "address" in record ? [record.address] : []),
+        timeToLive: Number.isFinite(Duration.toMillis(timeToLive)) ? timeToLive : undefined
+      }
+    }
+  })
+}
+
+/** RFC 9460 §9.1: the name itself for the ports of http and https, a prefix for every other. */
+const bindings = (sources: Sources, name: Endpoint.DomainName, port: number): Effect.Effect<Answer> => {
+  const owner = port === 443 || port === 80
+    ? Effect.succeed(name)
+    : Effect.orElseSucceed(Endpoint.domainName(`_${port}._https.${name}`), () => name)
+  return Effect.match(Effect.flatMap(owner, (owner) => lookUp(sources, owner, "HTTPS")), {
+    onFailure: (error): Answer => ({ _tag: "Services", services: [], error }),
+    onSuccess: (outcome): Answer =>
+      outcome._tag === "Nothing"
+        ? { _tag: "Services", services: [], timeToLive: outcome.timeToLive }
+        : {
+          _tag: "Services",
+          services: outcome.records.flatMap((record) => "binding" in record ? [record.binding] : []),
+          timeToLive: outcome.timeToLive
+        }
+  })
+}
+
+// -----------------------------------------------------------------------------
+// one name, one type
+// -----------------------------------------------------------------------------
+
+type Outcome = ({ readonly _tag: "Found" } & Records) | Nothing
+
+interface Nothing {
+  readonly _tag: "Nothing"
+  /** Whether the name itself does not exist (NXDOMAIN), and not only such a record of it. */
+  readonly noName: boolean
+  readonly timeToLive?: Duration.Duration | undefined
+  /** The rule by which nobody was asked. */
+  readonly code?: string | undefined
+}
+
+const nothing: Nothing = { _tag: "Nothing", noName: true }
+
+const lookUp = (
+  { hosts, settings }: Sources,
+  name: Endpoint.DomainName,
+  type: DnsMessage.RecordType
+): Effect.Effect<Outcome, ResolveError> => {
+  const special = specialName(name, type)
+  if (special !== undefined) return Effect.succeed(special)
+  return Effect.flatMap(hosts, (hosts) => {
+    const listed = hosts.get(name.ascii)
+    const family = familyOf(type)
+    // A name that the file has is the file's: DNS is not asked for its other family, as glibc does not.
+    if (listed !== undefined && family !== undefined) return Effect.succeed(fromList(name, listed, family))
+    return Effect.flatMap(settings, ({ ask, ndots, search }) => {
+      const candidates = searched(name, search, ndots)
+      const go = (index: number, last: Nothing): Effect.Effect<Outcome, ResolveError> => {
+        const candidate = candidates[index]
+        if (candidate === undefined) return Effect.succeed(last)
+        return Effect.flatMap(
+          Effect.mapError(chase(ask, candidate, type), (error) => new ResolveError({ ...error, host: String(name) })),
+          (outcome) => outcome._tag === "Nothing" && outcome.noName ? go(index + 1, outcome) : Effect.succeed(outcome)
+        )
+      }
+      return go(0, nothing)
+    })
+  })
+}
+
+const loopback: { readonly [F in IpFamily]: Address.IpAddress } = {
+  inet: Either.getOrThrow(Address.parse("127.0.0.1")),
+  inet6: Either.getOrThrow(Address.parse("::1"))
+}
+
+/** Names that are nobody's to be asked for, each with the RFC that says so. */
+const kept: ReadonlyMap<string, string> = new Map([["invalid", "RFC6761"], ["onion", "RFC7686"], ["local", "RFC6762"]])
+
+const specialName = (name: Endpoint.DomainName, type: DnsMessage.RecordType): Outcome | undefined => {
+  const top = name.ascii.slice(name.ascii.lastIndexOf(".") + 1)
+  if (top === "localhost") {
+    const family = familyOf(type)
+    return family === undefined ? { _tag: "Nothing", noName: false } : fromList(name, [loopback[family]], family)
+  }
+  const code = kept.get(top)
+  return code === undefined ? undefined : { ...nothing, code }
+}
+
+const fromList = (name: Endpoint.DomainName, list: ReadonlyArray<Address.IpAddress>, family: IpFamily): Outcome => {
+  const found = list.filter((address) => address.family === family)
+  if (found.length === 0) return { _tag: "Nothing", noName: false }
+  const type = family === "inet6" ? "AAAA" : "A"
+  return {
+    _tag: "Found",
+    canonicalName: name.ascii,
+    records: found.map((address) => ({ name: name.ascii, timeToLive: 0, type, address })),
+    // Nobody says how long; the file is read again when it changes.
+    timeToLive: Duration.infinity
+  }
+}
+
+/** The names to try, in order: resolv.conf(5), `search` and `ndots`. */
+const searched = (
+  { ascii, fullyQualified }: Endpoint.DomainName,
+  search: ReadonlyArray<string>,
+  ndots: number
+): ReadonlyArray<string> => {
+  if (fullyQualified || search.length === 0) return [ascii]
+  const others = search.map((domain) => `${ascii}.${domain}`).filter((name) =>
+    Either.isRight(Endpoint.domainName(name))
+  )
+  return ascii.split(".").length - 1 >= ndots ? [ascii, ...others] : [...others, ascii]
+}
+
+/** How long a chain of CNAMEs may be. BIND and glibc stop at 16 and 10. */
+const longestChain = 10
+
+/** Ask for a name, and for what its chain of CNAMEs leads to where the answer does not say that too. */
+const chase = (
+  ask: DnsExchange.Ask,
+  name: string,
+  type: DnsMessage.RecordType,
+  seen: ReadonlyArray<string> = [],
+  until: Duration.Duration = Duration.infinity
+): Effect.Effect<Outcome, ResolveError> =>
+  Effect.flatMap(ask({ name, type }), (message) => {
+    const chain = follow(message, name, type, seen)
+    if (chain === undefined) {
+      return Effect.fail(
+        new ResolveError({ host: name, family: familyOf(type), reason: "InvalidResponse", code: "CNAME" })
+      )
+    }
+    const { canonicalName, records, timeToLive } = chain
+    const kept = Duration.min(until, timeToLive)
+    if (records.length > 0) return Effect.succeed<Outcome>({ _tag: "Found", canonicalName, records, timeToLive: kept })
+    const negative = negativeTimeToLive(message)
+    const ended = message.responseCode === "NameError" || negative !== undefined || canonicalName === name
+    return ended
+      ? Effect.succeed<Outcome>({
+        _tag: "Nothing",
+        noName: message.responseCode === "NameError",
+        timeToLive: negative && Duration.min(kept, negative)
+      })
+      : chase(ask, canonicalName, type, chain.seen, kept)
+  })
+
+interface Chain {
+  readonly canonicalName: string
+  readonly records: ReadonlyArray<DnsMessage.DnsRecord>
+  readonly timeToLive: Duration.Duration
+  readonly seen: ReadonlyArray<string>
+}
+
+/** Where the CNAMEs of a message lead from a name; `undefined` when round in a circle or too far. */
+const follow = (
+  { answers }: DnsMessage.Message,
+  asked: string,
+  type: DnsMessage.RecordType,
+  before: ReadonlyArray<string>
+): Chain | undefined => {
+  const step = (name: string, seconds: number, seen: ReadonlyArray<string>): Chain | undefined => {
+    if (seen.includes(name) || seen.length > longestChain) return undefined
+    const records = answers.filter((record) => record.name === name && record.type === type)
+    const alias = type === "CNAME"
+      ? undefined
+      : answers.find((record) => record.name === name && record.type === "CNAME")
+    const own = records.length > 0 ? records : alias === undefined ? [] : [alias]
+    const least = Math.min(seconds, ...own.map(({ timeToLive }) => timeToLive))
+    return records.length === 0 && alias?.type === "CNAME"
+      ? step(alias.target, least, [...seen, name])
+      : { canonicalName: name, records, timeToLive: Duration.seconds(least), seen }
+  }
+  return step(asked.toLowerCase(), Infinity, before)
+}
+
+/** RFC 2308 §5: "the minimum of the MINIMUM field of the SOA record and the TTL of the SOA itself". */
+const negativeTimeToLive = ({ authorities }: DnsMessage.Message): Duration.Duration | undefined => {
+  const soa = authorities.find((record) => record.type === "SOA")
+  return soa?.type === "SOA" ? Duration.seconds(Math.min(soa.minimum, soa.timeToLive)) : undefined
+}
+
+// -----------------------------------------------------------------------------
+// over HTTPS
+// -----------------------------------------------------------------------------
+
+const dnsMessageType = "application/dns-message"
+
+/** A message is at most so long (RFC 8484 §6). */
+const mostOctets = 65_535
+
+const askHttps = (
+  client: HttpClient.HttpClient,
+  url: string | URL,
+  timeout: Duration.DurationInput
+): DnsExchange.Ask =>
+(question) => {
+  const failed = (reason: ResolveReason, cause: unknown) =>
+    new ResolveError({ host: question.name, family: familyOf(question.type), reason, cause })
+  // RFC 8484 §4.1: "a DNS ID of 0 in every DNS request", so that caches see equal questions as equal.
+  const request = HttpClientRequest.post(url).pipe(
+    HttpClientRequest.setHeader("accept", dnsMessageType),
+    HttpClientRequest.bodyUint8Array(
+      DnsMessage.encodeQuestion(0, question, { udpPayloadSize: mostOctets }),
+      dnsMessageType
+    )
+  )
+  return client.execute(request).pipe(
+    Effect.mapError((cause) => failed("Temporary", cause)),
+    Effect.flatMap((response) => {
+      const { headers, status } = response
+      const type = headers["content-type"]?.split(";")[0]?.trim()
+      if (status !== 200) return Effect.fail(failed("ServerFailure", new Error(`the server says ${status}`)))
+      if (type !== dnsMessageType) return Effect.fail(failed("InvalidResponse", new Error(`the answer is ${type}`)))
+      if (Number(headers["content-length"] ?? 0) > mostOctets) {
+        return Effect.fail(failed("InvalidResponse", new Error("the answer is too long")))
+      }
+      return Effect.map(
+        Effect.mapError(response.arrayBuffer, (cause) => failed("Temporary", cause)),
+        (body) => ({ body: new Uint8Array(body), age: Number(headers["age"] ?? 0) || 0 })
+      )
+    }),
+    Effect.scoped,
+    Effect.timeoutFail({ duration: timeout, onTimeout: () => failed("Timeout", undefined) }),
+    Effect.flatMap(({ age, body }) => {
+      const message = body.length > mostOctets ? undefined : DnsMessage.decode(body)
+      if (message === undefined || Either.isLeft(message)) return Effect.fail(failed("InvalidResponse", message?.left))
+      if (!DnsExchange.accepts({ id: 0, question, exactCase: false }, message.right)) {
+        return Effect.fail(failed("InvalidResponse", new Error("the answer is to another question")))
+      }
+      return answered(message.right, age, failed)
+    })
+  )
+}
+
+const answered = (
+  message: DnsMessage.Message,
+  age: number,
+  failed: (reason: ResolveReason, cause: unknown) => ResolveError
+): Effect.Effect<DnsMessage.Message, ResolveError> => {
+  const { responseCode } = message
+  if (responseCode === "Refused") return Effect.fail(failed("Refused", undefined))
+  if (responseCode !== "NoError" && responseCode !== "NameError") {
+    return Effect.fail(failed("ServerFailure", new Error(`it says ${responseCode}`)))
+  }
+  const aged = (record: DnsMessage.DnsRecord) => ({ ...record, timeToLive: Math.max(0, record.timeToLive - age) })
+  return Effect.succeed({ ...message, answers: message.answers.map(aged), authorities: message.authorities.map(aged) })
+}
