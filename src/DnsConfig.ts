@@ -191,12 +191,12 @@ const watched = <A>(
   read: (text: string) => A
 ): Effect.Effect<A> => {
   const newest = MutableRef.make<Reading<A> | undefined>(undefined)
-  const version = Effect.match(fileSystem.stat(path), {
+  const version = Effect.match(Effect.suspend(() => fileSystem.stat(path)), {
     onFailure: () => "",
     onSuccess: ({ ino, mtime, size }) =>
       [Option.getOrElse(ino, () => 0), Option.getOrUndefined(mtime)?.getTime(), size].join(" ")
   })
-  const text = Effect.catchAll(fileSystem.readFileString(path), () => Effect.succeed(""))
+  const text = Effect.catchAll(Effect.suspend(() => fileSystem.readFileString(path)), () => Effect.succeed(""))
   return Effect.clockWith((clock) => {
     const known = MutableRef.get(newest)
     const now = clock.unsafeCurrentTimeMillis()
