@@ -337,7 +337,7 @@ export const select = (
         const candidate: Candidate = { address, source }
         return recall === undefined || Option.isNone(source)
           ? Effect.succeed(candidate)
-          : Effect.map(recall(address, source.value), (known) => ({ ...candidate, ...known }))
+          : Effect.map(recall(address, source.value), ({ roundTrip, used }) => ({ ...candidate, roundTrip, used }))
       })),
     (candidates) => sort(candidates, policy)
   )

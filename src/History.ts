@@ -109,7 +109,8 @@ export const layer = (options?: HistoryOptions): Layer.Layer<History> =>
       const key = String(address)
       const entry = entries.get(key)
       if (entry === undefined) return unknown
-      if (entry.source === String(source) && now - entry.learnedAt < timeToLive) return entry
+      const { learnedAt, roundTrip, used } = entry
+      if (entry.source === String(source) && now - learnedAt < timeToLive) return { roundTrip, used }
       entries.delete(key)
       return unknown
     }

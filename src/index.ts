@@ -33,6 +33,7 @@ export * as Resolution from "./Resolution.js"
 export * as Dialer from "./Dialer.js"
 export * as DialOptions from "./DialOptions.js"
 export * as DnsResolver from "./DnsResolver.js"
+export * as Nat64 from "./Nat64.js"
 
 // management
 export * as Connector from "./Connector.js"

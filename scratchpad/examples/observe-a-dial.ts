@@ -23,8 +23,12 @@ const line = (event: DialEvent.DialEvent): string => {
     case "AttemptStarted":
     case "AttemptConnected":
       return `${at}  ${event._tag} #${event.attempt} ${event.address}`
+    case "Planned":
+      return `${at}  to be tried in this order: ${event.candidates.map(({ address }) => address).join(", ")}`
     case "Connected":
       return `${at}  connected to ${event.address} from ${event.localAddress}`
+    default:
+      return `${at}  ${event._tag}`
   }
 }
 

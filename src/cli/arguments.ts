@@ -5,6 +5,9 @@ import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import { parse, parseSocketAddress, Port, type SocketAddress, socketAddress } from "../Address.js"
+import type { DialOptions } from "../DialOptions.js"
+import { type RecordType, typeCodes } from "../DnsMessage.js"
 import { quoted } from "../internal/printable.js"
 
 /** The command line cannot mean anything. */
@@ -29,6 +32,68 @@ export const parseTimeout = (text: string): Either.Either<Duration.Duration, Bad
     )
 }
 
+/** A delay as people type it; 0 is one. */
+export const parseDelay = (option: string, text: string): Either.Either<Duration.Duration, BadUsage> =>
+  text === "0" ? Either.right(Duration.zero) : Either.mapLeft(
+    parseTimeout(text),
+    () => new BadUsage({ reason: `${option}: ${quote(text)} is no delay: write a time as 250ms or 1s` })
+  )
+
+const familyWords: { readonly [word: string]: DialOptions["families"] } = {
+  any: undefined,
+  inet6: ["inet6"],
+  inet: ["inet"],
+  "inet6-first": ["inet6", "inet"],
+  "inet-first": ["inet", "inet6"]
+}
+
+/** Which families, and which of them first. */
+export const parseFamily = (text: string): Either.Either<DialOptions["families"], BadUsage> =>
+  Object.hasOwn(familyWords, text)
+    ? Either.right(familyWords[text])
+    : wrong(`${quote(text)} is no family: write ${list(Object.keys(familyWords), "or")}`)
+
+/** Who is asked for names. */
+export type Names =
+  | { readonly _tag: "System" }
+  | { readonly _tag: "Dns"; readonly servers: ReadonlyArray<SocketAddress> | undefined }
+  | { readonly _tag: "Https"; readonly url: URL }
+
+/** `--resolver` and `--server` together. */
+export const parseNames = (
+  resolver: Option.Option<string>,
+  server: Option.Option<string>
+): Either.Either<Names, BadUsage> => {
+  if (Option.isSome(server)) {
+    if (Option.exists(resolver, (text) => text !== "dns")) return wrong("--server is for --resolver dns")
+    return Either.map(parseServer(server.value), (server): Names => ({ _tag: "Dns", servers: [server] }))
+  }
+  const text = Option.getOrElse(resolver, () => "system")
+  if (text === "system") return Either.right({ _tag: "System" })
+  if (text === "dns") return Either.right({ _tag: "Dns", servers: undefined })
+  const url = text.startsWith("doh=") && URL.canParse(text.slice(4)) ? new URL(text.slice(4)) : undefined
+  return url?.protocol === "https:" || url?.protocol === "http:"
+    ? Either.right({ _tag: "Https", url })
+    : wrong(`${quote(text)} is no resolver: write system, dns or doh=https://host/dns-query`)
+}
+
+/** An address, with a port or without. */
+const parseServer = (text: string): Either.Either<SocketAddress, BadUsage> => {
+  const ip = Either.map(parse(text), (ip): SocketAddress => socketAddress(ip, Port(53)))
+  return Either.mapLeft(
+    Either.orElse(ip, () => parseSocketAddress(text)),
+    () => new BadUsage({ reason: `${quote(text)} is no name server: write an address as 192.0.2.53 or [::1]:5353` })
+  )
+}
+
+/** A type of record. */
+export const parseType = (text: string): Either.Either<RecordType, BadUsage> => {
+  const type = text.toUpperCase()
+  return Object.hasOwn(typeCodes, type)
+    ? Either.right(type as RecordType)
+    : wrong(`${quote(text)} is no type of record: write ${list(Object.keys(typeCodes), "or")}`)
+}
+
 const quote = (text: string): string => quoted(text, 60)
 
 // -----------------------------------------------------------------------------
@@ -37,15 +102,35 @@ const quote = (text: string): string => quoted(text, 60)
 
 interface Command {
   readonly name: string
-  readonly endpoint: boolean
+  /** What it takes one of, and an example. */
+  readonly takes: readonly [what: string, example: string] | undefined
   /** Its options, each with an example of its value where it takes one. */
   readonly options: { readonly [option: string]: string | undefined }
 }
 
+const endpoint = ["endpoint", "example.com:80"] as const
+
 const commands: ReadonlyArray<Command> = [
-  { name: "connect", endpoint: true, options: {} },
-  { name: "trace", endpoint: true, options: { "--timeout": "10s", "--json": undefined } },
-  { name: "demo", endpoint: false, options: {} }
+  { name: "connect", takes: endpoint, options: {} },
+  {
+    name: "trace",
+    takes: endpoint,
+    options: {
+      "--timeout": "10s",
+      "--attempt-delay": "250ms",
+      "--resolution-delay": "50ms",
+      "--family": "inet6",
+      "--resolver": "dns",
+      "--server": "192.0.2.53",
+      "--json": undefined
+    }
+  },
+  {
+    name: "resolve",
+    takes: ["name", "example.com"],
+    options: { "--type": "AAAA", "--resolver": "dns", "--server": "192.0.2.53", "--json": undefined }
+  },
+  { name: "demo", takes: undefined, options: {} }
 ]
 
 /** What @effect/cli itself answers, whatever else is there. */
@@ -101,11 +186,18 @@ const checkRest = (command: Command, words: ReadonlyArray<string>): Either.Eithe
       }
     }
   }
-  const taken = command.endpoint ? 1 : 0
-  if (others.length < taken) return wrong(`${command.name} needs an endpoint, as in ${command.name} example.com:80`)
+  const { name, takes } = command
+  const taken = takes === undefined ? 0 : 1
+  if (takes !== undefined && others.length < taken) {
+    return wrong(`${name} needs ${takes[0] === "endpoint" ? "an" : "a"} ${takes[0]}, as in ${name} ${takes[1]}`)
+  }
   return others.length === taken
     ? Either.void
-    : wrong(`unexpected ${quote(others[taken] ?? "")}: ${command.name} takes ${taken === 0 ? "no" : "one"} endpoint`)
+    : wrong(
+      `unexpected ${quote(others[taken] ?? "")}: ${name} takes ${
+        takes === undefined ? "no endpoint" : `one ${takes[0]}`
+      }`
+    )
 }
 
 const wrong = (reason: string): Either.Either<never, BadUsage> => Either.left(new BadUsage({ reason }))

@@ -2,11 +2,11 @@
  * `dial trace ENDPOINT`: dial, show what happened when, close.
  */
 import type * as Terminal from "@effect/platform/Terminal"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { randomUUID } from "node:crypto"
 import * as Dialer from "../Dialer.js"
 import type { DialError } from "../DialError.js"
+import type { DialOptions } from "../DialOptions.js"
 import * as Endpoint from "../Endpoint.js"
 import * as Display from "./display.js"
 import { paint, part } from "./lines.js"
@@ -15,14 +15,14 @@ import { canDraw, hasColour, type StdioError, write } from "./stdio.js"
 /** Dial the endpoint and close the connection again; fails as the dial does. */
 export const trace = (
   endpoint: Endpoint.Endpoint,
-  options: { readonly timeout: Duration.Duration; readonly json: boolean }
+  options: { readonly dial: DialOptions; readonly json: boolean }
 ): Effect.Effect<void, DialError | StdioError, Dialer.Dialer | Terminal.Terminal> => {
   const display = options.json ? Display.json : canDraw() ? Display.waterfall : Display.transcript
   const title = `${paint([part(Endpoint.format(endpoint), "strong")], hasColour())}\n`
   return warmUp.pipe(
     Effect.zipRight(options.json ? Effect.void : write(title)),
     Effect.zipRight(
-      Effect.scoped(Effect.asVoid(Display.watch(Dialer.dial(endpoint, { timeout: options.timeout }), display)))
+      Effect.scoped(Effect.asVoid(Display.watch(Dialer.dial(endpoint, options.dial), display)))
     )
   )
 }

@@ -14,9 +14,10 @@
  * - a question that nobody waits for any more leaves the queue at once; one under way is forgotten, and whoever asks the
  *   same meanwhile shares its answer
  *
- * The limit of this: a lookup under way has its thread until getaddrinfo returns, whoever was interrupted. One name
- * whose name server is silent takes both threads, and every other name waits for resolv.conf's timeouts (5 seconds a
- * try). Only a resolver that asks name servers itself can do better.
+ * The limit of {@link layer}: a lookup under way has its thread until getaddrinfo returns, whoever was interrupted. One
+ * name whose name server is silent takes both threads, and every other name waits for resolv.conf's timeouts (5 seconds
+ * a try); `process.exit` waits for them too, because libuv joins its threads. {@link layerProcess} puts the threads in a
+ * child process, where there can be many and which can be killed; `DnsResolver` needs none.
  *
  * Not here: a cache (getaddrinfo tells no time to live), sorting, a time limit (the dial's).
  *
@@ -28,6 +29,7 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { type ChildProcess, spawn } from "node:child_process"
 import * as Dns from "node:dns"
 import * as Address from "../Address.js"
 import { ResolveError, type ResolveReason } from "../DialError.js"
@@ -53,23 +55,41 @@ class Lookups {
   private readonly waiting = new Map<string, Question>()
   private readonly underWay = new Map<string, Question>()
 
-  constructor(private readonly lookup: Lookup, private readonly limit: number) {}
+  /** Questions that somebody waits for. */
+  private wanted = 0
+
+  constructor(
+    private readonly lookup: Lookup,
+    private readonly limit: number,
+    private readonly onWanted: (wanted: boolean) => void
+  ) {}
+
+  /** Tell when the first question is wanted, and when none is any more. */
+  private count(change: 1 | -1): void {
+    this.wanted += change
+    if (this.wanted === 0 || this.wanted === 1 && change === 1) this.onWanted(this.wanted > 0)
+  }
 
   ask(name: DomainName, family: IpFamily, asker: Asker): Question {
     const key = `${family} ${String(name)}`
     const equal = this.underWay.get(key) ?? this.waiting.get(key)
-    equal?.askers.add(asker)
-    if (equal !== undefined) return equal
+    if (equal !== undefined) {
+      if (equal.askers.size === 0) this.count(1)
+      equal.askers.add(asker)
+      return equal
+    }
     const question = { key, name, family, askers: new Set([asker]) }
     this.waiting.set(key, question)
+    this.count(1)
     this.startNext()
     return question
   }
 
   leave(question: Question, asker: Asker): void {
     const { askers, key } = question
-    askers.delete(asker)
-    if (askers.size === 0 && this.waiting.get(key) === question) this.waiting.delete(key)
+    if (!askers.delete(asker) || askers.size > 0) return
+    this.count(-1)
+    if (this.waiting.get(key) === question) this.waiting.delete(key)
   }
 
   private startNext(): void {
@@ -93,7 +113,10 @@ class Lookups {
     this.startNext()
     if (question.askers.size === 0) return
     const said = answer(question, ...outcome)
-    for (const tell of question.askers) tell(said)
+    const askers = [...question.askers]
+    question.askers.clear()
+    this.count(-1)
+    for (const tell of askers) tell(said)
   }
 }
 
@@ -105,18 +128,23 @@ class Lookups {
  *
  * @internal
  */
-export const make = (lookup: Lookup, limit: number): Resolver["Type"] => {
-  const lookups = new Lookups(lookup, limit)
+export const make = (
+  lookup: Lookup,
+  limit: number,
+  onWanted: (wanted: boolean) => void = () => {}
+): Resolver["Type"] => {
+  const lookups = new Lookups(lookup, limit, onWanted)
   return {
-    resolve: (name) =>
+    resolve: (name, query) =>
       Stream.fromChannel(Channel.suspend(() => {
         const inbox = new Inbox<Answer>()
         const asker: Asker = (answer) => inbox.post(answer)
         const asked: Array<Question> = []
         // Both in one step, so that in the queue no dial's AAAA comes before the A of an earlier one.
         const ask = () => {
-          for (const family of families) asked.push(lookups.ask(name, family, asker))
-          return emit(inbox, families.length)
+          const wanted = query?.families ?? families
+          for (const family of wanted) asked.push(lookups.ask(name, family, asker))
+          return emit(inbox, wanted.length)
         }
         const leave = () => {
           for (const question of asked) lookups.leave(question, asker)
@@ -127,7 +155,7 @@ export const make = (lookup: Lookup, limit: number): Resolver["Type"] => {
 }
 
 const emit = (inbox: Inbox<Answer>, left: number): Channel.Channel<Chunk.Chunk<Answer>> =>
-  Channel.flatMap(Channel.fromEffect(inbox.take), (answer) => {
+  left === 0 ? Channel.void : Channel.flatMap(Channel.fromEffect(inbox.take), (answer) => {
     const one = Channel.write(Chunk.of(answer))
     return left === 1 ? one : Channel.flatMap(one, () => emit(inbox, left - 1))
   })
@@ -167,6 +195,119 @@ const system = make(
  * @category layers
  */
 export const layer: Layer.Layer<Resolver> = Layer.succeed(Resolver, system)
+
+/** How many threads getaddrinfo has in a child process, half of its pool (see `slowThreads`). */
+const childThreads = 32
+
+/** What runs in the child: a question is `[id, name, family]`, its answer `[id, error code or null, addresses]`. */
+const childProgram = `
+const { lookup } = require("node:dns")
+process.on("message", ([id, name, family]) =>
+  lookup(name, { family, all: true, order: "verbatim" }, (error, found) =>
+    process.send([id, error && error.code, found])))
+process.on("disconnect", () => process.kill(process.pid, "SIGKILL"))
+process.send("ready")
+`
+
+/** A child process that looks up, begun anew when it has died. */
+class Child {
+  private child: ChildProcess | undefined
+  private readonly callbacks = new Map<number, Callback>()
+  private asked = 0
+  private wanted = false
+  private closed = false
+
+  readonly lookup: Lookup = (name, family, callback) => {
+    const id = ++this.asked
+    this.callbacks.set(id, callback)
+    this.running.send([id, name, family === "inet6" ? 6 : 4], (error) => {
+      if (error) this.failed(id, "EAI_AGAIN")
+    })
+  }
+
+  /** Only a lookup that somebody waits for keeps this process alive. */
+  keep(wanted: boolean): void {
+    this.wanted = wanted
+    if (wanted) this.child?.channel?.ref()
+    else this.child?.channel?.unref()
+  }
+
+  /** Waits until the child can be asked, or has failed to be. */
+  get ready(): Effect.Effect<void> {
+    return Effect.async((resume) => {
+      const { running } = this
+      this.keep(true)
+      const done = () => {
+        this.keep(false)
+        resume(Effect.void)
+      }
+      running.once("message", done)
+      running.once("exit", done)
+    })
+  }
+
+  close(): void {
+    this.closed = true
+    this.child?.kill("SIGKILL")
+  }
+
+  private get running(): ChildProcess {
+    return this.child ??= this.start()
+  }
+
+  private start(): ChildProcess {
+    const child = spawn(process.execPath, ["-e", childProgram], {
+      stdio: ["ignore", "ignore", "ignore", "ipc"],
+      env: { ...process.env, NODE_OPTIONS: "", UV_THREADPOOL_SIZE: String(2 * childThreads) }
+    })
+    child.on("message", (message: "ready" | [number, string | null, ReadonlyArray<Dns.LookupAddress> | undefined]) => {
+      if (message === "ready") return
+      const [id, code, found] = message
+      if (code !== null) return this.failed(id, code)
+      const callback = this.callbacks.get(id)
+      this.callbacks.delete(id)
+      callback?.(null, found)
+    })
+    const over = () => {
+      if (this.child === child) this.child = undefined
+      for (const id of [...this.callbacks.keys()]) this.failed(id, this.closed ? "ECANCELLED" : "EAI_AGAIN")
+    }
+    child.on("error", over)
+    child.on("exit", over)
+    child.unref()
+    if (!this.wanted) child.channel?.unref()
+    return child
+  }
+
+  private failed(id: number, code: string): void {
+    const callback = this.callbacks.get(id)
+    this.callbacks.delete(id)
+    callback?.(Object.assign(new Error(`getaddrinfo ${code}`), { code }))
+  }
+}
+
+/**
+ * The system's resolver in a child process: what {@link layer} cannot, it can. A silent name server holds up neither
+ * other names (there are 32 threads for them) nor files, and a process that is done exits at once.
+ *
+ * The child costs 40 milliseconds and 40 megabytes once; the layer is built when it can be asked. It is killed when the
+ * layer's Scope closes and kills itself when this process is gone; a lookup under way when it dies is `Temporary`, and
+ * the next one begins it anew.
+ *
+ * @since 0.2.0
+ * @category layers
+ */
+export const layerProcess: Layer.Layer<Resolver> = Layer.scoped(
+  Resolver,
+  Effect.gen(function*() {
+    const child = yield* Effect.acquireRelease(
+      Effect.sync(() => new Child()),
+      (child) => Effect.sync(() => child.close())
+    )
+    yield* child.ready
+    return make(child.lookup, childThreads, (wanted) => child.keep(wanted))
+  })
+)
 
 const answer = (
   { family, name }: Question,

@@ -1,6 +1,6 @@
-import { Duration, Either } from "effect"
+import { Duration, Either, Option } from "effect"
 import { describe, expect, it } from "vitest"
-import { checkWords, parseTimeout } from "../../src/cli/arguments.js"
+import { checkWords, parseFamily, parseNames, parseTimeout, parseType } from "../../src/cli/arguments.js"
 
 describe("--timeout", () => {
   it.each([
@@ -45,12 +45,24 @@ describe("the words of a command line", () => {
   })
 
   it.each([
-    ["conect a:1", "unknown command \"conect\": dial takes connect, trace or demo"],
-    ["--json trace a:1", "a command comes before \"--json\": dial takes connect, trace or demo"],
-    ["trace --bogus a:1", "unknown option \"--bogus\": trace takes --timeout and --json"],
-    ["trace -j a:1", "unknown option \"-j\": trace takes --timeout and --json"],
-    ["trace --bogus=1 a:1", "unknown option \"--bogus\": trace takes --timeout and --json"],
-    ["trace --constructor a:1", "unknown option \"--constructor\": trace takes --timeout and --json"],
+    ["conect a:1", "unknown command \"conect\": dial takes connect, trace, resolve or demo"],
+    ["--json trace a:1", "a command comes before \"--json\": dial takes connect, trace, resolve or demo"],
+    [
+      "trace --bogus a:1",
+      "unknown option \"--bogus\": trace takes --timeout, --attempt-delay, --resolution-delay, --family, --resolver, --server and --json"
+    ],
+    [
+      "trace -j a:1",
+      "unknown option \"-j\": trace takes --timeout, --attempt-delay, --resolution-delay, --family, --resolver, --server and --json"
+    ],
+    [
+      "trace --bogus=1 a:1",
+      "unknown option \"--bogus\": trace takes --timeout, --attempt-delay, --resolution-delay, --family, --resolver, --server and --json"
+    ],
+    [
+      "trace --constructor a:1",
+      "unknown option \"--constructor\": trace takes --timeout, --attempt-delay, --resolution-delay, --family, --resolver, --server and --json"
+    ],
     ["connect a:1 --json", "unknown option \"--json\": connect takes none"],
     ["trace 127.0.0.1:1 --timeout", "--timeout needs a value, as in --timeout 10s"],
     ["trace --timeout --json a:1", "--timeout needs a value, as in --timeout 10s"],
@@ -61,8 +73,62 @@ describe("the words of a command line", () => {
     ["trace --timeout 1s", "trace needs an endpoint, as in trace example.com:80"],
     ["connect a:1 b:2", "unexpected \"b:2\": connect takes one endpoint"],
     ["demo a:1", "unexpected \"a:1\": demo takes no endpoint"],
-    ["trace --\u009b2J a:1", "unknown option \"--\\u009b2J\": trace takes --timeout and --json"]
+    [
+      "trace --\u009b2J a:1",
+      "unknown option \"--\\u009b2J\": trace takes --timeout, --attempt-delay, --resolution-delay, --family, --resolver, --server and --json"
+    ]
   ])("%j is blamed on the word that is wrong", (words, reason) => {
     expect(Either.getOrThrow(Either.flip(checkWords(words.split(" ")))).message).toBe(reason)
+  })
+})
+
+describe("--resolver and --server", () => {
+  const names = (resolver?: string, server?: string) =>
+    parseNames(Option.fromNullable(resolver), Option.fromNullable(server))
+
+  it.each([
+    [undefined, undefined, "System"],
+    ["system", undefined, "System"],
+    ["dns", undefined, "Dns"],
+    [undefined, "192.0.2.53", "Dns"],
+    ["dns", "[::1]:5353", "Dns"],
+    ["doh=https://dns.example/dns-query", undefined, "Https"]
+  ])("%j and %j are %s", (resolver, server, tag) => {
+    expect(Either.getOrThrow(names(resolver, server))._tag).toBe(tag)
+  })
+
+  it("a server has port 53 unless it says another", () => {
+    const servers = (server: string) => {
+      const given = Either.getOrThrow(names("dns", server))
+      return given._tag === "Dns" ? given.servers?.map(String) : undefined
+    }
+    expect(servers("192.0.2.53")).toEqual(["192.0.2.53:53"])
+    expect(servers("::1")).toEqual(["[::1]:53"])
+    expect(servers("[::1]:5353")).toEqual(["[::1]:5353"])
+  })
+
+  it.each([
+    ["bogus", undefined, "no resolver"],
+    ["doh=nothing", undefined, "no resolver"],
+    ["doh=ftp://a", undefined, "no resolver"],
+    ["system", "192.0.2.53", "--server is for --resolver dns"],
+    [undefined, "a name", "no name server"]
+  ])("%j and %j are refused", (resolver, server, reason) => {
+    expect(Either.getOrThrow(Either.flip(names(resolver, server))).message).toContain(reason)
+  })
+})
+
+describe("--family and --type", () => {
+  it("are words", () => {
+    expect(Either.getOrThrow(parseFamily("any"))).toBeUndefined()
+    expect(Either.getOrThrow(parseFamily("inet-first"))).toEqual(["inet", "inet6"])
+    expect(Either.getOrThrow(parseType("srv"))).toBe("SRV")
+  })
+
+  it("are refused with the words there are", () => {
+    expect(Either.getOrThrow(Either.flip(parseFamily("ipv6"))).message).toBe(
+      "\"ipv6\" is no family: write any, inet6, inet, inet6-first or inet-first"
+    )
+    expect(Either.getOrThrow(Either.flip(parseType("constructor"))).message).toContain("no type of record")
   })
 })

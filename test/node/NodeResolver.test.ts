@@ -1,7 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Deferred, Effect, Either, Fiber, Layer, Option, type Scope, Stream } from "effect"
+import { spawn } from "node:child_process"
 import dns from "node:dns"
+import { once } from "node:events"
 import { syncBuiltinESMExports } from "node:module"
+import { text } from "node:stream/consumers"
+import { fileURLToPath } from "node:url"
 import * as Dialer from "../../src/Dialer.js"
 import type { ResolveError, ResolveReason } from "../../src/DialError.js"
 import * as Endpoint from "../../src/Endpoint.js"
@@ -384,4 +388,55 @@ describe("the queue", () => {
         ]))
       })
   )
+})
+
+describe("the query", () => {
+  scenario("says which families are asked for", () =>
+    Effect.gen(function*() {
+      const { resolve } = yield* Resolver
+      const all = yield* Stream.runCollect(resolve(name("localhost"), { families: ["inet"] }))
+      expect([...all].map(familyOf)).toEqual(["inet"])
+    }))
+})
+
+describe("a process of its own", () => {
+  const inProcess = (title: string, self: () => Effect.Effect<void, unknown, Resolver>) =>
+    it.live(title, () => Effect.provide(self(), NodeResolver.layerProcess), 20_000)
+
+  inProcess("answers as the system does, many at once", () =>
+    Effect.gen(function*() {
+      const all = yield* Effect.all(Array.from({ length: 50 }, () => answers("localhost")), {
+        concurrency: "unbounded"
+      })
+      for (const each of all) expect(each.some(({ _tag }) => _tag === "Addresses")).toBe(true)
+      const none = yield* answers("nonexistent.invalid")
+      expect(none.every(({ _tag }) => _tag === "NoAddresses")).toBe(true)
+    }))
+
+  it("lets a process that is done exit at once, although a lookup is under way that is never answered", async () => {
+    // The child is stopped, which to its parent is what a silent name server is.
+    const program = `
+      import { Effect, Either, Stream } from "effect"
+      import { Endpoint, Resolver } from "effect-dial"
+      import { NodeResolver } from "effect-dial/node"
+      import { execFileSync } from "node:child_process"
+      const name = Either.getOrThrow(Endpoint.domainName("silent.test"))
+      const lookup = Effect.gen(function*() {
+        const { resolve } = yield* Resolver.Resolver
+        const child = execFileSync("pgrep", ["-P", String(process.pid)]).toString().trim().split("\\n")[0]
+        process.kill(Number(child), "SIGSTOP")
+        return yield* Effect.timeoutOption(Stream.runCollect(resolve(name)), "50 millis")
+      })
+      await Effect.runPromise(Effect.provide(lookup, NodeResolver.layerProcess))
+      process.stdout.write("done")
+    `
+    const child = spawn(process.execPath, ["--input-type=module", "-e", program], {
+      cwd: fileURLToPath(new URL("../../scratchpad", import.meta.url)),
+      stdio: ["ignore", "pipe", "inherit"],
+      timeout: 9000,
+      killSignal: "SIGKILL"
+    })
+    const [output] = await Promise.all([text(child.stdout), once(child, "exit")])
+    expect([output, child.exitCode, child.signalCode]).toEqual(["done", 0, null])
+  }, 20_000)
 })
