@@ -199,12 +199,14 @@ export const reports = (
   })
   const seen = new Set(started.map((start) => String(start.address)))
   const wanted = new Set([...planned, ...(plans.at(-1) ?? []).map(({ address }) => address)].map(String))
-  const known = new Map([...planned, ...plans.flat().map(({ address }) => address)].map((one) => [String(one), one]))
-  const untried = [...known].filter(([text]) => !seen.has(text)).map(([text, address]): AttemptReport => ({
+  const addresses = [...planned, ...plans.flat().map(({ address }) => address)]
+  const known = new Map(addresses.map((address) => [String(address), address]))
+  const neverTried = (text: string, address: SocketAddress): AttemptReport => ({
     outcome: "NeverTried",
     ...sourced(address),
     why: wanted.has(text) ? "the dial ended before its turn" : "a newer answer no longer had it"
-  }))
+  })
+  const untried = [...known].flatMap(([text, address]) => seen.has(text) ? [] : [neverTried(text, address)])
   return [...tried, ...untried]
 }
 

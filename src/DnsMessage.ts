@@ -15,6 +15,7 @@ import * as Packet from "dns-packet"
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
 import { fromOctets, type IpAddress } from "./Address.js"
+import { asBuffer, spanAt, WireError } from "./internal/dnsName.js"
 import * as ServiceBinding from "./ServiceBinding.js"
 
 /**
@@ -231,25 +232,13 @@ const packed = (record: DnsRecord): Packet.Answer => {
     case "MX":
       return data("MX", { preference: record.preference, exchange: record.target })
     case "TXT":
-      return data("TXT", record.texts.map((text) => bufferOf(text)))
+      return data("TXT", record.texts.map((text) => asBuffer(text)))
     case "SVCB":
     case "HTTPS":
-      return data(typeName(record.type), bufferOf(ServiceBinding.encode(record.binding)))
+      return data(typeName(record.type), asBuffer(ServiceBinding.encode(record.binding)))
     case "Other":
-      return data(`UNKNOWN_${record.code}`, bufferOf(record.data))
+      return data(`UNKNOWN_${record.code}`, asBuffer(record.data))
   }
-}
-
-/** dns-packet copies with Buffer's own `copy`: it takes nothing but Buffers, which `encode` of an empty message makes. */
-const bufferOf = (bytes: Uint8Array): Uint8Array => {
-  const buffer = BufferClass.alloc(bytes.length)
-  buffer.set(bytes)
-  return buffer
-}
-
-const BufferClass = Packet.encode({ type: "query", id: 0 }).constructor as unknown as {
-  readonly alloc: (size: number) => Uint8Array
-  readonly from: (bytes: ArrayBufferLike, offset: number, length: number) => Uint8Array
 }
 
 // -----------------------------------------------------------------------------
@@ -268,18 +257,18 @@ const BufferClass = Packet.encode({ type: "query", id: 0 }).constructor as unkno
 export const decode = (received: Uint8Array): Either.Either<Message, MalformedMessage> => {
   // Not a Buffer, whose slices are Buffers that share its memory.
   const bytes = new Uint8Array(received.buffer, received.byteOffset, received.length)
-  return Either.flatMap(
-    walk(bytes),
-    (walked) =>
-      Either.flatMap(
-        parsed(bytes, walked),
-        (packet) => Either.map(recordsOf(bytes, walked, packet), (records) => messageOf(bytes, walked, packet, records))
-      )
-  )
+  return Either.try({
+    try: () => {
+      const walked = walk(bytes)
+      const packet = parsed(bytes, walked)
+      return messageOf(bytes, walked, packet, recordsOf(bytes, walked, packet))
+    },
+    catch: (cause) =>
+      cause instanceof WireError
+        ? new MalformedMessage({ reason: cause.reason, position: cause.position })
+        : new MalformedMessage({ reason: "it cannot be read", cause })
+  })
 }
-
-const malformed = (reason: string, position?: number): Either.Either<never, MalformedMessage> =>
-  Either.left(new MalformedMessage({ reason, position }))
 
 /** One record's place in the bytes. */
 interface Place {
@@ -302,52 +291,46 @@ interface Walked {
 
 const headerOctets = 12
 
-const walk = (bytes: Uint8Array): Either.Either<Walked, MalformedMessage> => {
-  if (bytes.length < headerOctets) return malformed("it is shorter than a header")
+const walk = (bytes: Uint8Array): Walked => {
+  if (bytes.length < headerOctets) throw new WireError(bytes.length, "it is shorter than a header")
   const questions = uint16(bytes, 4)
+  const places: Array<Place> = []
   // let: each part begins where the one before ends
   let at = headerOctets
+  // let: that of the last, which is the only one that counts
   let question: Walked["question"]
-  for (let index = 0; index < questions; index++) {
-    const name = nameAt(bytes, at)
-    if (typeof name === "string") return malformed(name, at)
-    if (name.end + 4 > bytes.length) return malformed("a question is cut off", at)
-    if (questions === 1 && uint16(bytes, name.end + 2) === 1) {
-      question = { code: uint16(bytes, name.end), plain: name.plain }
-    }
+  // let: as many as the header says
+  for (let left = questions; left > 0; left--) {
+    const name = spanAt(bytes, at, true)
+    if (name.end + 4 > bytes.length) throw new WireError(at, "a question is cut off")
+    question = questions === 1 && uint16(bytes, name.end + 2) === 1
+      ? { code: uint16(bytes, name.end), plain: name.plain }
+      : undefined
     at = name.end + 4
   }
-  const places: Array<Place> = []
   for (const section of [0, 1, 2] as const) {
+    // let: as many as the header says
     for (let left = uint16(bytes, 6 + 2 * section); left > 0; left--) {
       const place = placeAt(bytes, at, section)
-      if (typeof place === "string") return malformed(place, at)
       places.push(place)
       at = place.end
     }
   }
-  return at === bytes.length ? Either.right({ questions, question, places }) : malformed("octets are left over", at)
+  if (at !== bytes.length) throw new WireError(at, "octets are left over")
+  return { questions, question, places }
 }
 
-const placeAt = (bytes: Uint8Array, start: number, section: Place["section"]): Place | string => {
-  const name = nameAt(bytes, start)
-  if (typeof name === "string") return name
+const placeAt = (bytes: Uint8Array, start: number, section: Place["section"]): Place => {
+  const name = spanAt(bytes, start, true)
   const at = name.end
-  if (at + 10 > bytes.length) return "a record is cut off"
+  if (at + 10 > bytes.length) throw new WireError(start, "a record is cut off")
   const code = uint16(bytes, at)
   const dataAt = at + 10
   const end = dataAt + uint16(bytes, at + 8)
-  if (end > bytes.length) return "the data of a record is cut off"
-  const fits = dataFits(bytes, code, dataAt, end)
-  return typeof fits === "string" ? fits : {
-    section,
-    at,
-    code,
-    dataAt,
-    end,
-    // Only the Internet's class has these types (OPT's class is a size).
-    plain: name.plain && fits && (uint16(bytes, at + 2) & 0x7fff) === 1
-  }
+  if (end > bytes.length) throw new WireError(dataAt, "the data of a record is cut off")
+  // Only the Internet's class has these types (OPT's class is a size).
+  const plain = namesArePlain(bytes, code, dataAt, end) && name.plain && (uint16(bytes, at + 2) & 0x7fff) === 1
+  return { section, at, code, dataAt, end, plain }
 }
 
 /** The names at the head of a type's data, after so many octets, and how many octets follow them. */
@@ -360,26 +343,19 @@ const namesIn: ReadonlyMap<number, readonly [before: number, names: number, afte
   [typeCodes.SOA, [0, 2, 20]]
 ])
 
-/** Whether data of a type fills its length exactly, and then whether its names are host names. */
-const dataFits = (bytes: Uint8Array, code: number, dataAt: number, end: number): boolean | string => {
-  const wrong = `the data of a record of type ${code} does not fill its length`
-  if (code === typeCodes.A) return end - dataAt === 4 ? true : wrong
-  if (code === typeCodes.AAAA) return end - dataAt === 16 ? true : wrong
-  if (code === typeCodes.TXT) return textsFit(bytes, dataAt, end) ? true : wrong
+/** Whether the names in data of a type are host names; throws for data that does not fill its length exactly. */
+const namesArePlain = (bytes: Uint8Array, code: number, dataAt: number, end: number): boolean => {
+  const wrong = () => new WireError(dataAt, `the data of a record of type ${code} does not fill its length`)
+  const size = code === typeCodes.A ? 4 : code === typeCodes.AAAA ? 16 : end - dataAt
+  if (end - dataAt !== size || code === typeCodes.TXT && !textsFit(bytes, dataAt, end)) throw wrong()
   const names = namesIn.get(code)
   if (names === undefined) return true
   const [before, count, after] = names
-  // let: one name after another
-  let at = dataAt + before
-  let plain = true
-  for (let index = 0; index < count; index++) {
-    const name = nameAt(bytes, at)
-    if (typeof name === "string") return name
-    // The mailbox of a SOA is a name of its own kind.
-    plain = plain && (name.plain || index === 1)
-    at = name.end
-  }
-  return at + after === end ? plain : wrong
+  const first = spanAt(bytes, dataAt + before, true)
+  const last = count === 2 ? spanAt(bytes, first.end, true) : first
+  if (last.end + after !== end) throw wrong()
+  // The second is the mailbox of a SOA, a name of its own kind.
+  return first.plain
 }
 
 const textsFit = (bytes: Uint8Array, start: number, end: number): boolean => {
@@ -389,81 +365,30 @@ const textsFit = (bytes: Uint8Array, start: number, end: number): boolean => {
   return at === end
 }
 
-/** Where a name ends, and whether it is a host name; else what is wrong with it. Pointers go backwards only. */
-const nameAt = (bytes: Uint8Array, start: number): { readonly end: number; readonly plain: boolean } | string => {
-  // let: labels one after another, from one place and, after a pointer, from an earlier one
-  let at = start
-  let lowest = start
-  let end: number | undefined
-  let length = 0
-  let plain = true
-  for (;;) {
-    const octet = bytes[at]
-    if (octet === undefined) return "a name does not end"
-    if (octet === 0) return { end: end ?? at + 1, plain }
-    if (octet >= 0xc0) {
-      const low = bytes[at + 1]
-      if (low === undefined) return "a pointer is cut off"
-      const target = ((octet & 0x3f) << 8) | low
-      if (target >= lowest) return "a pointer does not point back"
-      end ??= at + 2
-      lowest = target
-      at = target
-    } else if (octet > 63) {
-      return "a label is of an unknown kind"
-    } else {
-      length += octet + 1
-      // RFC 1035 §2.3.4: 255 octets, the last zero among them.
-      if (length > 254) return "a name is longer than 255 octets"
-      if (at + 1 + octet > bytes.length) return "a label is cut off"
-      for (let index = at + 1; index <= at + octet; index++) plain &&= hostOctets[bytes[index] ?? 0] === true
-      at += 1 + octet
-    }
-  }
-}
-
-/** The asterisk is a wildcard's, which a server may show. */
-const hostOctets: ReadonlyArray<boolean> = Array.from(
-  { length: 256 },
-  (_, octet) => /[A-Za-z0-9_*-]/.test(String.fromCharCode(octet))
-)
-
 const uint16 = (bytes: Uint8Array, at: number): number => ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)
 
 const decoded: ReadonlySet<number> = new Set(
-  [...Object.values(typeCodes)].filter((code) => code !== typeCodes.SVCB && code !== typeCodes.HTTPS)
+  Object.values(typeCodes).filter((code) => code !== typeCodes.SVCB && code !== typeCodes.HTTPS)
 )
 
 /** RFC 6895 keeps 65280 to 65534 for private use: dns-packet takes such data as it is. */
 const hidden = 65280
 
 /** What dns-packet makes of it, with every record hidden that it need not or must not decode. */
-const parsed = (bytes: Uint8Array, { places }: Walked): Either.Either<Packet.DecodedPacket, MalformedMessage> =>
-  Either.try({
-    try: () => {
-      const foreign = places.filter(({ code, plain }) => !plain || !decoded.has(code))
-      const copy = foreign.length === 0
-        ? BufferClass.from(bytes.buffer, bytes.byteOffset, bytes.length)
-        : bufferOf(bytes)
-      for (const { at } of foreign) copy.set([hidden >> 8, hidden & 255], at)
-      return Packet.decode(copy as never)
-    },
-    catch: (cause) => new MalformedMessage({ reason: "it cannot be read", cause })
-  })
+const parsed = (bytes: Uint8Array, { places }: Walked): Packet.DecodedPacket => {
+  const foreign = places.filter(({ code, plain }) => !plain || !decoded.has(code))
+  const copy = asBuffer(foreign.length === 0 ? bytes : bytes.slice())
+  for (const { at } of foreign) copy.set([hidden >> 8, hidden & 255], at)
+  return Packet.decode(copy)
+}
 
 const recordsOf = (
   bytes: Uint8Array,
   { places }: Walked,
   packet: Packet.DecodedPacket
-): Either.Either<ReadonlyArray<DnsRecord>, MalformedMessage> => {
+): ReadonlyArray<DnsRecord> => {
   const answers = [...packet.answers ?? [], ...packet.authorities ?? [], ...packet.additionals ?? []]
-  const records: Array<DnsRecord> = []
-  for (const [index, place] of places.entries()) {
-    const record = recordOf(bytes, place, answers[index] as unknown as Raw)
-    if (typeof record === "string") return malformed(record, place.dataAt)
-    records.push(record)
-  }
-  return Either.right(records)
+  return places.map((place, index) => recordOf(bytes, place, answers[index] as unknown as Raw))
 }
 
 /** A record as dns-packet has it. */
@@ -473,16 +398,15 @@ interface Raw {
   readonly data: never
 }
 
-const recordOf = (bytes: Uint8Array, place: Place, raw: Raw): DnsRecord | string => {
+const recordOf = (bytes: Uint8Array, place: Place, raw: Raw): DnsRecord => {
   const { code, dataAt, end, plain } = place
   // RFC 2181 §8: a TTL with its top bit set is 0.
   const timeToLive = (raw.ttl ?? 0) > 0x7fff_ffff ? 0 : raw.ttl ?? 0
   const head = { name: nameText(raw.name), timeToLive }
   if (plain && (code === typeCodes.SVCB || code === typeCodes.HTTPS)) {
-    return Either.match(ServiceBinding.decode(bytes.subarray(dataAt, end)), {
-      onLeft: ({ message }) => message,
-      onRight: (binding): DnsRecord => ({ ...head, type: code === typeCodes.HTTPS ? "HTTPS" : "SVCB", binding })
-    })
+    const binding = ServiceBinding.decode(bytes.subarray(dataAt, end))
+    if (Either.isLeft(binding)) throw new WireError(dataAt + binding.left.position, binding.left.message)
+    return { ...head, type: code === typeCodes.HTTPS ? "HTTPS" : "SVCB", binding: binding.right }
   }
   if (!plain || !decoded.has(code)) return { ...head, type: "Other", code, data: bytes.slice(dataAt, end) }
   return { ...head, ...dataOf(bytes, place, raw.data) }

@@ -276,7 +276,7 @@ export const layerHttps = (
   }))
 
 /** Fields given as `undefined` are not given. */
-const defined = ({ hosts: _, timeout, ...options }: DnsOptions): Partial<DnsConfig.ResolvConf> => {
+const defined = ({ timeout, ...options }: DnsOptions): Partial<DnsConfig.ResolvConf> => {
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
   return timeout === undefined ? given : { ...given, timeout: Duration.decode(timeout) }
 }

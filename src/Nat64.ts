@@ -119,7 +119,7 @@ const isGlobal = (address: Address.Ipv4Address): boolean => {
 
 /** RFC 7050 §2.2: a name with these IPv4 addresses and, outside a network with a DNS64, no IPv6 address. */
 const discoveryName = new Endpoint.DomainName("ipv4only.arpa", true)
-const wellKnownAddresses: ReadonlyArray<string> = ["192.0.0.170", "192.0.0.171"]
+const wellKnownAddresses: ReadonlySet<string> = new Set(["192.0.0.170", "192.0.0.171"])
 
 /**
  * The prefixes of this network's NAT64, as RFC 7050 §3 finds them; none where there is no NAT64. Their order is that of
@@ -161,7 +161,7 @@ const prefixesIn = (address: Address.IpAddress): ReadonlyArray<Prefix> => {
   })
   // §3: "if the Well-Known Address is found at more than one position, the network is misconfigured".
   const fitting = candidates.filter((prefix) =>
-    Option.exists(extract(prefix, address), (embedded) => wellKnownAddresses.includes(String(embedded)))
+    Option.exists(extract(prefix, address), (embedded) => wellKnownAddresses.has(String(embedded)))
   )
   return fitting.length === 1 ? fitting : []
 }

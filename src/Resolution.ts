@@ -185,7 +185,7 @@ class Resolution {
 
   get run(): Effect.Effect<void> {
     const { resolutionTimeout } = this.options
-    const everything = Effect.zipRight(this.look(this.main), this.awaitWorkers)
+    const everything = Effect.zipRight(this.look(this.main), Effect.suspend(() => this.awaitWorkers()))
     const limited = resolutionTimeout === undefined
       ? everything
       : Effect.flatMap(
@@ -347,8 +347,8 @@ class Resolution {
     const addresses = group.flatMap(({ hints, lookup, port }) => {
       const known = lookup === undefined ? [] : addressesOf(lookup)
       // RFC 9460 §7.3: hints are for until the answers are there.
-      const families = this.families.filter((family) => lookup?.unanswered.has(family) ?? true)
-      return [...known, ...hints.filter(({ family }) => families.includes(family))].map((ip) => add(ip, port))
+      const families = new Set(this.families.filter((family) => lookup?.unanswered.has(family) ?? true))
+      return [...known, ...hints.filter(({ family }) => families.has(family))].map((ip) => add(ip, port))
     })
     const { families, firstAddressFamilyCount, firstFamily = families?.[0] } = this.options
     const preferred = this.families.flatMap((family) => addresses.filter((ip) => ip.family === family))
@@ -425,17 +425,15 @@ class Resolution {
   }
 
   /** Wait for the lookups that others began, and those that these began. */
-  private get awaitWorkers(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const alive = this.workers.filter((fiber) => fiber.unsafePoll() === null)
-      const failed = this.workers.map((fiber) => fiber.unsafePoll()).find((exit) =>
-        exit !== null && Exit.isFailure(exit)
-      )
-      if (failed !== undefined && failed !== null && Exit.isFailure(failed)) {
-        return Effect.failCause(failed.cause) as Effect.Effect<never>
-      }
-      return alive.length === 0 ? Effect.void : Effect.zipRight(Fiber.awaitAll(alive), this.awaitWorkers)
-    })
+  private awaitWorkers(): Effect.Effect<void> {
+    const failed = this.workers.map((fiber) => fiber.unsafePoll()).find((exit) => exit !== null && Exit.isFailure(exit))
+    if (failed !== undefined && failed !== null && Exit.isFailure(failed)) {
+      return Effect.failCause(failed.cause) as Effect.Effect<never>
+    }
+    const alive = this.workers.filter((fiber) => fiber.unsafePoll() === null)
+    return alive.length === 0
+      ? Effect.void
+      : Effect.zipRight(Fiber.awaitAll(alive), Effect.suspend(() => this.awaitWorkers()))
   }
 }
 

@@ -233,6 +233,7 @@ const split = (rdata: Uint8Array, view: DataView, start: number, last: number): 
   const values: Array<Values[number]> = []
   // let: a cursor; there can be 16,000 parameters, too many for recursion.
   let at = start
+  // let: the key before, which the next one must be above
   let previous = last
   while (at < rdata.length) {
     if (at + 4 > rdata.length) throw new WireError(at, "it ends inside a parameter")
@@ -330,14 +331,17 @@ export const encode = (binding: ServiceBinding): Uint8Array => {
     Either.try(() => wireName(binding.target)),
     () => new MalformedBinding({ position: 2, reason: "its target is no name of a host" })
   )
-  return Uint8Array.from([
-    ...pair(binding.priority),
-    ...target,
-    ...parameters(binding)
-      .toSorted(([one], [other]) => one - other)
-      .flatMap(([key, value]) => [...pair(key), ...pair(value.length), ...value])
-  ])
+  const sorted = parameters(binding).toSorted(([one], [other]) => one - other)
+  return Uint8Array.from([...pair(binding.priority), ...target, ...sorted.flatMap(parameterOctets)])
 }
+
+const parameterOctets = (
+  [key, value]: readonly [number, Uint8Array | ReadonlyArray<number>]
+): ReadonlyArray<number> => [
+  ...pair(key),
+  ...pair(value.length),
+  ...value
+]
 
 const pair = (number: number): ReadonlyArray<number> => [number >>> 8, number & 0xff]
 

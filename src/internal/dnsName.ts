@@ -14,24 +14,13 @@ export class WireError extends Error {
   }
 }
 
-interface Codec<A> {
-  readonly decode: (buffer: Uint8Array, offset: number) => A
-}
-
-/** A type of record as dns-packet has it: `decode` starts at RDLENGTH, and trusts that what is there is in order. */
-export interface Library {
-  readonly name: Codec<string> & { readonly encode: (name: string) => Uint8Array }
-  readonly cname: Codec<string>
-  readonly txt: Codec<ReadonlyArray<Uint8Array>>
-  readonly srv: Codec<{ priority: number; weight: number; port: number; target: string }>
-  readonly mx: Codec<{ preference: number; exchange: string }>
-  readonly soa: Codec<
-    { serial: number; refresh: number; retry: number; expire: number; minimum: number }
-  >
-}
-
-/** The codecs of dns-packet, which exports them but whose types leave them out. */
-export const library = dnsPacket as unknown as Library
+/** The codec of names of dns-packet, which exports it but whose types leave it out. */
+const library = (dnsPacket as unknown as {
+  readonly name: {
+    readonly decode: (buffer: Uint8Array, offset: number) => string
+    readonly encode: (name: string) => Uint8Array
+  }
+}).name
 
 /** The same octets as the one kind of array that dns-packet takes. */
 export const asBuffer = (bytes: Uint8Array): Buffer =>
@@ -63,10 +52,15 @@ const isPlainOctet = (octet: number): boolean => octet > 0x20 && octet < 0x7f &&
 export const spanAt = (bytes: Uint8Array, offset: number, pointers: boolean): Span => {
   // let: a cursor that jumps; recursion would be a call for every label of every name.
   let at = offset
+  // let: see above
   let end = -1
+  // let: see above
   let before = offset
+  // let: see above
   let jumps = 0
+  // let: see above
   let octets = 1
+  // let: see above
   let plain = true
   for (;;) {
     const head = bytes[at]
@@ -96,25 +90,16 @@ export const spanAt = (bytes: Uint8Array, offset: number, pointers: boolean): Sp
 
 /** The text of a name that {@link spanAt} found plain, its case as it stands, `""` for the root. */
 export const textAt = (buffer: Buffer, offset: number): string => {
-  const text = library.name.decode(buffer, offset)
+  const text = library.decode(buffer, offset)
   return text === "." ? "" : text
 }
 
-/** The octets of a name that {@link spanAt} has walked over, its pointers followed. */
-export const uncompressedAt = (bytes: Uint8Array, offset: number): ReadonlyArray<number> => {
-  const head = bytes[offset] as number
-  if (head === 0) return [0]
-  if (head >= 0xc0) return uncompressedAt(bytes, ((head & 0x3f) << 8) | (bytes[offset + 1] as number))
-  const next = offset + head + 1
-  return [...bytes.subarray(offset, next), ...uncompressedAt(bytes, next)]
-}
-
 /** Whether dns-packet would encode a text as the name that {@link textAt} would read: it checks no length itself. */
-export const isPlainName = (text: string): boolean =>
+const isPlainName = (text: string): boolean =>
   text === "" || (text.length <= maxNameOctets - 2 && /^(?:[!-\-/-[\]-~]{1,63}(?:\.(?!$)|$))+$/.test(text))
 
 /** A plain name in wire form, uncompressed. */
 export const wireName = (text: string): Uint8Array => {
   if (!isPlainName(text)) throw new WireError(0, `${JSON.stringify(text.slice(0, 40))} cannot be a name in DNS`)
-  return library.name.encode(text === "" ? "." : text)
+  return library.encode(text === "" ? "." : text)
 }

@@ -270,7 +270,7 @@ class Child {
     })
     const over = () => {
       if (this.child === child) this.child = undefined
-      for (const id of [...this.callbacks.keys()]) this.failed(id, this.closed ? "ECANCELLED" : "EAI_AGAIN")
+      for (const id of this.callbacks.keys()) this.failed(id, this.closed ? "ECANCELLED" : "EAI_AGAIN")
     }
     child.on("error", over)
     child.on("exit", over)

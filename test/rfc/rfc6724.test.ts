@@ -25,11 +25,14 @@ const sorted = (
 ) => {
   const texts = (list: ReadonlyArray<AddressSelection.Candidate>) => list.map(({ address }) => String(address))
   const wanted = texts([first, second])
-  expect(texts(AddressSelection.sort([first, second], policy))).toEqual(wanted)
-  expect(texts(AddressSelection.sort([second, first], policy))).toEqual(wanted)
+  expect(texts(order([first, second], policy))).toEqual(wanted)
+  expect(texts(order([second, first], policy))).toEqual(wanted)
   expect(AddressSelection.compare(first, second, policy)).toEqual({ order: -1, rule })
   expect(AddressSelection.compare(second, first, policy)).toEqual({ order: 1, rule })
 }
+
+/** Not `sort`, which in JavaScript sorts in place. */
+const order = AddressSelection.sort
 
 describe("§2.1 the default policy table", () => {
   it("has the RFC's prefixes, precedences and labels", () => {
@@ -120,7 +123,7 @@ describe("§6 the rules", () => {
   it("Rule 9 does not undo the round-robin of IPv4 (why: the module's docs)", () => {
     const far = candidate("203.0.113.1", "198.51.100.9")
     const near = candidate("198.51.100.1", "198.51.100.9")
-    expect(AddressSelection.sort([far, near])).toEqual([far, near])
+    expect(order([far, near])).toEqual([far, near])
   })
 
   it("Rule 9 counts no further than the source's own prefix", () => {
@@ -131,8 +134,8 @@ describe("§6 the rules", () => {
 
   it("Rule 10: Otherwise, leave the order unchanged", () => {
     const [a, b] = [candidate("198.51.100.7", "198.51.100.9"), candidate("198.51.100.3", "198.51.100.9")]
-    expect(AddressSelection.sort([a, b])).toEqual([a, b])
-    expect(AddressSelection.sort([b, a])).toEqual([b, a])
+    expect(order([a, b])).toEqual([a, b])
+    expect(order([b, a])).toEqual([b, a])
     expect(AddressSelection.compare(a, b)).toEqual({ order: 0, rule: "LeaveTheOrder" })
   })
 })
@@ -231,18 +234,21 @@ describe("draft-ietf-6man-rfc6724-update", () => {
 
 describe("whatever the addresses", () => {
   const address = fc.constantFrom(
-    ...[
-      "10.0.0.1",
-      "10.0.0.2",
-      "192.0.2.1",
-      "127.0.0.1",
-      "169.254.1.1",
-      "::1",
-      "fe80::1",
-      "2001:db8::1",
-      "2001:db8:1::1"
-    ],
-    ...["fd00::1", "2002::1", "2001::1", "ff02::1", "fec0::1", "3ffe::1"]
+    "10.0.0.1",
+    "10.0.0.2",
+    "192.0.2.1",
+    "127.0.0.1",
+    "169.254.1.1",
+    "::1",
+    "fe80::1",
+    "2001:db8::1",
+    "2001:db8:1::1",
+    "fd00::1",
+    "2002::1",
+    "2001::1",
+    "ff02::1",
+    "fec0::1",
+    "3ffe::1"
   ).map(ip)
   const any: fc.Arbitrary<AddressSelection.Candidate> = fc.record({
     address,
@@ -254,10 +260,10 @@ describe("whatever the addresses", () => {
     "a sort loses nothing, adds nothing, and sorting again changes nothing",
     [fc.array(any, { maxLength: 12 })],
     ([list]) => {
-      const once = AddressSelection.sort(list)
+      const once = order(list)
       expect(new Set(once)).toEqual(new Set(list))
       expect(once.length).toBe(list.length)
-      expect(AddressSelection.sort(once)).toEqual(once)
+      expect(order(once)).toEqual(once)
     }
   )
 

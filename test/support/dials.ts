@@ -42,7 +42,9 @@ export const answering = (script: Script): Layer.Layer<Resolver.Resolver> =>
         ))
   })
 
-export const neverAsked = Layer.succeed(Resolver.Resolver, { resolve: () => Stream.dieMessage("the resolver was asked") })
+export const neverAsked = Layer.succeed(Resolver.Resolver, {
+  resolve: () => Stream.dieMessage("the resolver was asked")
+})
 
 export interface Case {
   readonly to?: Endpoint.Input

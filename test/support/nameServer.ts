@@ -30,9 +30,15 @@ export const serve = (script: NameServer.Script): Effect.Effect<RealNameServer, 
     }
     const tcp = Net.createServer((socket) => {
       socket.on("error", () => {})
-      socket.on("data", (bytes) =>
-        later(bytes.subarray(2), "tcp", (answer) =>
-          socket.write(Uint8Array.from([answer.length >> 8, answer.length & 255, ...answer]))))
+      socket.on(
+        "data",
+        (bytes) =>
+          later(
+            bytes.subarray(2),
+            "tcp",
+            (answer) => socket.write(Uint8Array.from([answer.length >> 8, answer.length & 255, ...answer]))
+          )
+      )
     })
     const udp = Dgram.createSocket("udp4")
     udp.on("message", (bytes, from) => later(bytes, "udp", (answer) => udp.send(answer, from.port, from.address)))
