@@ -1,5 +1,5 @@
 /**
- * The Transport of Node: TCP and UNIX stream sockets over `node:net`, and UDP over `node:dgram` (`datagrams.ts`).
+ * The Transport of Node: TCP and UNIX stream sockets over `node:net`, and UDP over `node:dgram` (`internal/datagrams.ts`).
  *
  * One class answers for every quirk of `net.Socket`, so that the floors above know none:
  *
@@ -27,7 +27,7 @@ import * as Os from "node:os"
 import * as Address from "../Address.js"
 import { AttemptError, ConnectionLost, fromErrno, lostFromErrno, type LostReason } from "../DialError.js"
 import { type CloseMode, type OpenRequest, type SocketHandle, Transport } from "../Transport.js"
-import { DatagramHandle, type DatagramRequest } from "./datagrams.js"
+import { DatagramHandle, type DatagramRequest } from "./internal/datagrams.js"
 
 /**
  * Twisted: `twisted.internet.tcp.BaseClient`, the POSIX subclass. TCP, UNIX stream and UDP sockets of this process.

@@ -76,6 +76,7 @@ describe("the lab", () => {
       { _tag: "ResolutionStarted", name: "rough.lab" },
       { _tag: "ResolutionFailed", family: "inet6", reason: "NotFound" },
       { _tag: "AddressesResolved", family: "inet", addresses: Object.keys(hosts) },
+      { _tag: "Planned", candidates: Object.keys(hosts).map((address) => ({ address, port })) },
       { _tag: "AttemptStarted", ...silent },
       { _tag: "AttemptStarted", ...refusing },
       { _tag: "AttemptFailed", ...refusing, reason: "Refused" },

@@ -2,7 +2,6 @@
 import { describe, expect } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Attempt from "../../src/Attempt.js"
-import * as SocketOptions from "../../src/SocketOptions.js"
 import * as Loopback from "../support/loopback.js"
 import { attempt, onLoopback } from "./onLoopback.js"
 
@@ -11,16 +10,18 @@ describe("socketType", () => {
     Effect.gen(function*() {
       const { address } = yield* Loopback.listen()
       expect((yield* attempt(address)).socketType).toBe("stream")
+      const datagrams = yield* Attempt.connect({ socketType: "dgram", address, options: {} })
+      expect(datagrams.socketType).toBe("dgram")
     }))
 
   onLoopback(
     "that the transport does not have is an Unsupported socket, and none is made",
     () =>
       Effect.gen(function*() {
-        const { address } = yield* Loopback.listen()
+        const address = Loopback.unix(Loopback.abstractName())
         const before = Loopback.openSockets()
         const error = yield* Effect.flip(
-          Attempt.connect({ socketType: "dgram", address, options: SocketOptions.defaults })
+          Attempt.connect({ socketType: "dgram", address, options: {} })
         )
         expect(error).toMatchObject({ operation: "socket", reason: "Unsupported", address })
         expect(Loopback.openSockets()).toEqual(before)

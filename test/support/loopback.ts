@@ -248,8 +248,8 @@ interface Listener {
   readonly accepted: () => number
 }
 
-/** Where to listen: a TCP host, a port 0 is added; or a UNIX path as `Address.parseUnixPath` reads it. */
-export type At = { readonly host: string } | { readonly path: string }
+/** Where to listen: a TCP host, at any free port unless it says which; or a UNIX path as `Address.parseUnixPath` reads it. */
+export type At = { readonly host: string; readonly port?: number } | { readonly path: string }
 
 /** Accepts what comes and does nothing with it: a sink whose gate is `Peer.read`. */
 export const listen = (at: At = { host: "127.0.0.1" }): Effect.Effect<Listener, never, Scope.Scope> =>
@@ -274,7 +274,7 @@ const serve = (
     yield* Effect.acquireRelease(
       Effect.async<void>((resume) => {
         server.once("error", (error) => resume(Effect.die(error)))
-        server.listen("path" in at ? { path: sunPath(at.path) } : { host: at.host, port: 0 }, () => {
+        server.listen("path" in at ? { path: sunPath(at.path) } : { host: at.host, port: at.port ?? 0 }, () => {
           resume(Effect.void)
         })
       }),
@@ -379,7 +379,7 @@ const server = require("node:net").createServer().listen({ ...at, backlog: 1 }, 
 export const silent = (at: At = { host: "127.0.0.1" }): Effect.Effect<Address.SocketAddress, never, Scope.Scope> =>
   Effect.gen(function*() {
     const gate = new SharedArrayBuffer(4)
-    const where = "path" in at ? { path: sunPath(at.path) } : { host: at.host, port: 0 }
+    const where = "path" in at ? { path: sunPath(at.path) } : { host: at.host, port: at.port ?? 0 }
     const worker = yield* Effect.acquireRelease(
       Effect.sync(() => new Worker(deafWorker, { eval: true, workerData: { gate, at: where } })),
       (worker) =>

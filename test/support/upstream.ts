@@ -5,7 +5,7 @@ import * as Endpoint from "../../src/Endpoint.js"
 import * as Resolver from "../../src/Resolver.js"
 import { ip } from "./addresses.js"
 
-export const name = (text: string) => Either.getOrThrow(Endpoint.domainName(text))
+const name = (text: string) => Either.getOrThrow(Endpoint.domainName(text))
 
 /** An answer of a family, for so many seconds. */
 export const found = (address: string, seconds?: number): Resolver.Answer => ({

@@ -11,9 +11,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Dgram from "node:dgram"
 import * as Net from "node:net"
-import * as Address from "../Address.js"
-import { AttemptError, ConnectionLost, fromErrno, lostFromErrno, type LostReason } from "../DialError.js"
-import type { CloseMode, OpenRequest, SocketHandle } from "../Transport.js"
+import * as Address from "../../Address.js"
+import { AttemptError, ConnectionLost, fromErrno, lostFromErrno, type LostReason } from "../../DialError.js"
+import type { CloseMode, OpenRequest, SocketHandle } from "../../Transport.js"
 
 /** What a socket keeps for a reader that has not come: Linux's default receive buffer. */
 const roomBytes = 212_992
