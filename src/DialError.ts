@@ -93,7 +93,8 @@ export type ResolveReason =
  * A name that gave no address to attempt.
  *
  * `family` is the family that was asked for, absent when the failure is of the whole lookup. `code` is the resolver's
- * own word (`ENOTFOUND`, `EAI_AGAIN`), where it has one.
+ * own word (`ENOTFOUND`, `EAI_AGAIN`), where it has one. `detail` says who failed how, where that is known: the name
+ * servers that were asked.
  *
  * @since 0.1.0
  * @category resolution
@@ -103,11 +104,12 @@ export class ResolveError extends Data.TaggedError("ResolveError")<{
   readonly family?: AddressFamily | undefined
   readonly reason: ResolveReason
   readonly code?: string | undefined
+  readonly detail?: string | undefined
   readonly cause?: unknown
 }> {
   override get message(): string {
     const what = this.family === undefined ? this.host : `${this.host} (${recordType(this.family)})`
-    return printable(`resolve ${what}: ${resolveReasonText[this.reason]}${codeSuffix(this.code)}`)
+    return printable(`resolve ${what}: ${resolveText(this)}`)
   }
 }
 
@@ -537,6 +539,9 @@ const resolveReasonText: { readonly [R in ResolveReason]: string } = {
   Unknown: "failed"
 }
 
+const resolveText = ({ code, detail, reason }: ResolveError): string =>
+  `${resolveReasonText[reason]}${codeSuffix(code)}${detail === undefined ? "" : `: ${detail}`}`
+
 const lostReasonText: { readonly [R in LostReason]: string } = {
   End: "ended cleanly",
   Reset: "reset by peer",
@@ -651,7 +656,7 @@ const table = (
       "-",
       error.family === undefined ? error.host : `${error.host} ${recordType(error.family)}`,
       "",
-      `${resolveReasonText[error.reason]}${codeSuffix(error.code)}`
+      resolveText(error)
     ])
   ]
   const cells = rows.map((row) => row.map((cell) => printable(cell)))

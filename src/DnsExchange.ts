@@ -24,6 +24,7 @@ import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as MutableRef from "effect/MutableRef"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Scope from "effect/Scope"
 import type { SocketAddress, SocketType } from "./Address.js"
 import * as Attempt from "./Attempt.js"
@@ -108,8 +109,21 @@ export class ServerFailed extends Data.TaggedError("ServerFailed")<{
   readonly cause?: unknown
 }> {
   override get message(): string {
-    return `name server ${this.server}: ${this.reason}`
+    const code = this.reason === "Temporary" && Predicate.hasProperty(this.cause, "code") ? ` (${this.cause.code})` : ""
+    return `${this.server} ${serverText[this.reason]}${code}`
   }
+}
+
+const serverText: { readonly [R in ResolveReason]: string } = {
+  NotFound: "has no such name",
+  Timeout: "did not answer",
+  Temporary: "could not be asked",
+  Refused: "refused the question",
+  ServerFailure: "failed",
+  BadName: "does not take the name",
+  InvalidResponse: "gave an answer that makes no sense",
+  Unsupported: "does not support the question",
+  Unknown: "failed"
 }
 
 /** For how long a server that did not answer is asked after the others. */
@@ -167,6 +181,8 @@ const noAnswer = ({ name, type }: DnsMessage.Question, failures: ReadonlyArray<S
     host: name,
     family: type === "AAAA" ? "inet6" : type === "A" ? "inet" : undefined,
     reason: telling?.reason ?? "Unsupported",
+    // A server that is asked again mostly fails again in the same way: said once.
+    detail: [...new Set(failures.map(({ message }) => message))].join(", ") || "no name server to ask",
     cause: failures.length === 1 ? failures[0] : new AggregateError(failures, "no name server answered")
   })
 }

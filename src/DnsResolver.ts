@@ -562,8 +562,10 @@ const askHttps = (
   timeout: Duration.DurationInput
 ): DnsExchange.Ask =>
 (question) => {
-  const failed = (reason: ResolveReason, cause: unknown) =>
-    new ResolveError({ host: question.name, family: familyOf(question.type), reason, cause })
+  const failed = (reason: ResolveReason, cause: unknown) => {
+    const detail = cause instanceof Error ? cause.message : undefined
+    return new ResolveError({ host: question.name, family: familyOf(question.type), reason, detail, cause })
+  }
   // RFC 8484 §4.1: "a DNS ID of 0 in every DNS request", so that caches see equal questions as equal.
   const request = HttpClientRequest.post(url).pipe(
     HttpClientRequest.setHeader("accept", dnsMessageType),

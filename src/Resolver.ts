@@ -686,9 +686,9 @@ const emit = (inbox: Inbox<Delivery>, left: number): Channel.Channel<Chunk.Chunk
     : Channel.flatMap(Channel.fromEffect(inbox.take), ({ answer, last }) =>
       Channel.flatMap(Channel.write(Chunk.of(answer)), () => emit(inbox, last ? left - 1 : left)))
 
-const negative = (kind: Kind, { cause, code, host, reason }: ResolveError): Answer => {
+const negative = (kind: Kind, failure: ResolveError): Answer => {
   const family = typeof kind === "number" ? undefined : kind
-  const error = new ResolveError({ host, family, reason, code, cause })
+  const error = new ResolveError({ ...failure, family })
   return family === undefined ? { _tag: "Services", services: [], error } : noAddresses(family, error)
 }
 

@@ -8,10 +8,11 @@ import * as Stream from "effect/Stream"
 import type { IpAddress } from "../Address.js"
 import * as AddressPlan from "../AddressPlan.js"
 import * as AddressSelection from "../AddressSelection.js"
-import { ResolveError } from "../DialError.js"
+import type { ResolveError } from "../DialError.js"
 import type { DnsRecord, RecordType } from "../DnsMessage.js"
 import { DnsResolver } from "../DnsResolver.js"
 import type { DomainName } from "../Endpoint.js"
+import { noAddress } from "../internal/journal.js"
 import { printable } from "../internal/printable.js"
 import { type Answer, Resolver } from "../Resolver.js"
 import { SourceAddress } from "../SourceAddress.js"
@@ -38,8 +39,7 @@ export const resolve = (
     const found = answers.flatMap((answer) => answer._tag === "Addresses" ? answer.addresses : [])
     if (found.length === 0) {
       const errors = answers.flatMap((answer) => answer._tag === "NoAddresses" ? [answer.error] : [])
-      const telling = errors.find(({ reason }) => reason !== "NotFound") ?? errors[0]
-      return yield* new ResolveError({ host: String(name), reason: telling?.reason ?? "NotFound", cause: telling })
+      return yield* noAddress(String(name), errors)
     }
     const ranks = yield* rank(found)
     yield* json

@@ -120,6 +120,7 @@ export const noAddress = (host: string, errors: ReadonlyArray<ResolveError>): Re
     family: errors.length === 1 ? telling?.family : undefined,
     reason: telling?.reason ?? "NotFound",
     code: telling?.code,
+    detail: telling?.detail,
     cause: errors.length === 1 ? telling : new AggregateError(errors, "no family had an address")
   })
 }
