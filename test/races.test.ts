@@ -22,7 +22,12 @@ import { serve } from "./support/nameServer.js"
 const slop = 400
 
 /** What stands at an address. */
-type Host = "good" | "refusing" | "silent"
+type Host = "good" | "refusing" | "silent" | SlowHost
+
+/** One whose SYN-ACK takes so many milliseconds: in a network of our own making only, loopback has none. */
+interface SlowHost {
+  readonly synAckAfter: number
+}
 
 interface Scenario {
   readonly title: string
@@ -89,6 +94,34 @@ const scenarios: ReadonlyArray<Scenario> = [
   }
 ]
 
+/** Nothing is given up for being slow: what net.connect with autoSelectFamily never reaches is reached. */
+const slowScenarios: ReadonlyArray<Scenario> = [
+  {
+    title: "every SYN-ACK takes 300 ms",
+    hosts: { "::1": { synAckAfter: 300 }, "127.0.0.2": { synAckAfter: 300 } },
+    winner: "::1",
+    after: 300
+  },
+  {
+    title: "every SYN-ACK takes 1.5 s",
+    hosts: { "::1": { synAckAfter: 1500 }, "127.0.0.2": { synAckAfter: 1500 }, "127.0.0.3": { synAckAfter: 1500 } },
+    winner: "::1",
+    after: 1500
+  },
+  {
+    title: "IPv6 takes 300 ms and IPv4 is silent",
+    hosts: { "::1": { synAckAfter: 300 }, "127.0.0.2": "silent" },
+    winner: "::1",
+    after: 300
+  },
+  {
+    title: "IPv6 takes a second and IPv4 100 ms",
+    hosts: { "::1": { synAckAfter: 1000 }, "127.0.0.2": { synAckAfter: 100 } },
+    winner: "127.0.0.2",
+    after: 350
+  }
+]
+
 const name = "race.test"
 
 const script = ({ delays, hosts }: Scenario): NameServer.Script => {
@@ -113,7 +146,7 @@ const outcome = <R>(dial: Effect.Effect<Connection, DialError, R>) =>
   )
 
 describe("on the simulated network, to the millisecond", () => {
-  for (const scenario of scenarios) {
+  for (const scenario of [...scenarios, ...slowScenarios]) {
     it.live(`${scenario.title}: ${scenario.after} ms`, () =>
       Effect.gen(function*() {
         // Loopback addresses are each host's own there: the same scenario, one host an address.
@@ -134,10 +167,16 @@ describe("on the simulated network, to the millisecond", () => {
             dns: { addresses: ["10.0.1.53"], listeners: names.listeners },
             ...Object.fromEntries(hosts.map(([address, host]) => [
               address,
-              { addresses: [elsewhere(address)], listeners: host === "good" ? { 80: Behaviour.echo } : {} }
+              { addresses: [elsewhere(address)], listeners: host === "refusing" ? {} : { 80: Behaviour.echo } }
             ]))
           },
-          faults: hosts.flatMap(([address, host]) => host === "silent" ? [Fault.on(address, Fault.silentSyn)] : [])
+          faults: hosts.flatMap(([address, host]) =>
+            host === "silent"
+              ? [Fault.on(address, Fault.silentSyn)]
+              : typeof host === "object"
+              ? [Fault.on(address, Fault.slowSynAck(host.synAckAfter))]
+              : []
+          )
         })
         expect([winner, millis]).toEqual([scenario.winner && elsewhere(scenario.winner), scenario.after])
       }))
@@ -152,6 +191,7 @@ describe(`on loopback, within ${slop} ms`, () => {
       if (first === undefined) return 0
       const open = (host: string, what: Host, port: number): Effect.Effect<number, never, Scope.Scope> => {
         const where = { host, port }
+        if (typeof what === "object") return Effect.dieMessage("loopback has no slow SYN-ACK")
         if (what === "refusing") return port === 0 ? freePort(host) : Effect.succeed(port)
         return Effect.map(
           what === "silent" ? Loopback.silent(where) : Effect.map(Loopback.listen(where), ({ address }) => address),
