@@ -17,6 +17,7 @@
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Layer from "effect/Layer"
 import * as MutableRef from "effect/MutableRef"
@@ -32,6 +33,7 @@ import {
   type AttemptReport,
   ConnectStopped,
   type DialError,
+  InvalidEndpoint,
   type ResolveError,
   sentPacket
 } from "./DialError.js"
@@ -307,7 +309,7 @@ const dialEndpoint = <A = Connection, E = never, R = never>(
   options: DialOptions
 ): Effect.Effect<A, DialError, R | Scope.Scope> =>
   Effect.flatMap(
-    Endpoint.fromInput(input),
+    Either.flatMap(Endpoint.fromInput(input), spoken),
     (endpoint) =>
       Effect.flatMap(Journal.begin(endpoint), (journal) =>
         attemptAll(ports, endpoint, establish, options, journal).pipe(
@@ -315,10 +317,27 @@ const dialEndpoint = <A = Connection, E = never, R = never>(
         ))
   )
 
+/**
+ * What this Dialer speaks is what a Transport carries. A TLS endpoint is for a Dialer made from this one, which dials
+ * `Endpoint.transport` of it and establishes TLS on that; in plaintext nobody asked for it.
+ */
+const spoken = (endpoint: Endpoint.Endpoint): Either.Either<Spoken, InvalidEndpoint> =>
+  endpoint._tag === "Tls"
+    ? Either.left(
+      new InvalidEndpoint({
+        input: Endpoint.format(endpoint),
+        position: 0,
+        reason: "this Dialer speaks no TLS; one that Tls.layer makes does"
+      })
+    )
+    : Either.right(endpoint)
+
+type Spoken = Exclude<Endpoint.Endpoint, Endpoint.TlsEndpoint>
+
 /** Resolve, plan and race, within the deadline: the race waits for answers as it does for attempts. */
 const attemptAll = <A, E, R>(
   ports: Ports,
-  endpoint: Endpoint.Endpoint,
+  endpoint: Spoken,
   establish: Establish<A, E, R> | undefined,
   options: DialOptions,
   journal: Journal
@@ -337,12 +356,13 @@ const attemptAll = <A, E, R>(
   const socket = options.socket === undefined
     ? SocketOptions.defaults
     : { ...SocketOptions.defaults, ...options.socket }
+  const socketType = Endpoint.socketType(endpoint)
   const connect: Connect = (address, scope, limit) =>
     Attempt.connectIn(
       scope,
       transport,
       {
-        socketType: "stream",
+        socketType,
         address,
         localAddress: address.family === "unix" ? undefined : options.localAddress?.[address.family],
         options: socket

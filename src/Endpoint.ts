@@ -1,7 +1,8 @@
 /**
- * What a user asks to reach: a host and a port, or a UNIX socket, as a value and as text.
+ * What a user asks to reach: a port of a host and how it is spoken to, or a UNIX socket, as a value and as text.
  *
  *     tcp://host:port    host:port    tcp://[v6%zone]:port    [v6]:port
+ *     tls://host:port    udp://host:port
  *     unix:/path         unix:///path unix:./path             unix:@abstract
  *
  * An endpoint is not a URL: it has no user, path, query or fragment, and nothing in it is percent-encoded. It names the
@@ -65,29 +66,41 @@ export class DomainName extends Textual {
 export type Host = Address.IpAddress | DomainName
 
 /**
- * A TCP port of a host.
+ * The ways to speak to a port of a host, by the tags of their endpoints.
  *
- * @since 0.1.0
+ * @since 0.2.0
  * @category models
  */
-export class TcpEndpoint<out H extends Host = Host> extends Textual {
-  readonly _tag = "Tcp"
+export type HostScheme = "Tcp" | "Tls" | "Udp"
 
-  constructor(readonly host: H, readonly port: Address.Port) {
+/** What each is called in a text. */
+const hostSchemes: { readonly [S in HostScheme]: string } = { Tcp: "tcp", Tls: "tls", Udp: "udp" }
+
+/**
+ * A port of a host, and how it is spoken to, which `_tag` tells: `"Tcp"` and `"Tls"` over a stream, `"Udp"` in
+ * datagrams. Everything else is the same for all of them. The constructor checks nothing; see {@link tcp},
+ * {@link tls} and {@link udp}.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export class HostEndpoint<out S extends HostScheme = HostScheme, out H extends Host = Host> extends Textual {
+  constructor(readonly _tag: S, readonly host: H, readonly port: Address.Port) {
     super()
   }
 
   [Equal.symbol](that: Equal.Equal): boolean {
-    return that instanceof TcpEndpoint && this.port === that.port && Equal.equals(this.host, that.host)
+    return that instanceof HostEndpoint && this._tag === that._tag && this.port === that.port &&
+      Equal.equals(this.host, that.host)
   }
 
   [Hash.symbol](): number {
-    return Hash.combine(Hash.number(this.port))(Hash.hash(this.host))
+    return Hash.combine(Hash.combine(Hash.string(this._tag))(Hash.number(this.port)))(Hash.hash(this.host))
   }
 
   toString(): string {
     const host = this.host.toString()
-    return this.host._tag === "Ipv6Address" ? `tcp://[${host}]:${this.port}` : `tcp://${host}:${this.port}`
+    return `${hostSchemes[this._tag]}://${this.host._tag === "Ipv6Address" ? `[${host}]` : host}:${this.port}`
   }
 }
 
@@ -119,13 +132,16 @@ export class UnixEndpoint extends Textual {
   }
 }
 
+/** One member of the union for each scheme, so that `_tag` tells them apart. */
+type OverEach<S extends HostScheme, H extends Host> = S extends HostScheme ? HostEndpoint<S, H> : never
+
 /**
  * An endpoint whose host has to be looked up.
  *
  * @since 0.1.0
  * @category models
  */
-export type Named = TcpEndpoint<DomainName>
+export type Named = OverEach<HostScheme, DomainName>
 
 /**
  * An endpoint that is its own one address.
@@ -133,7 +149,7 @@ export type Named = TcpEndpoint<DomainName>
  * @since 0.1.0
  * @category models
  */
-export type Literal = TcpEndpoint<Address.IpAddress> | UnixEndpoint
+export type Literal = OverEach<HostScheme, Address.IpAddress> | UnixEndpoint
 
 /**
  * What can be dialed, told apart by `_tag`, and by {@link requiresResolution} into `Named` and `Literal`.
@@ -142,6 +158,30 @@ export type Literal = TcpEndpoint<Address.IpAddress> | UnixEndpoint
  * @category models
  */
 export type Endpoint = Named | Literal
+
+/**
+ * A TCP port of a host.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type TcpEndpoint = Extract<Endpoint, { readonly _tag: "Tcp" }>
+
+/**
+ * A TCP port of a host where TLS is spoken from the first byte. Who dials it needs a Dialer that speaks TLS.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type TlsEndpoint = Extract<Endpoint, { readonly _tag: "Tls" }>
+
+/**
+ * A UDP port of a host.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type UdpEndpoint = Extract<Endpoint, { readonly _tag: "Udp" }>
 
 /**
  * An endpoint or the text of one, as functions that dial take it.
@@ -157,7 +197,7 @@ export type Input = Endpoint | string
  * @since 0.1.0
  * @category models
  */
-export const isEndpoint = (u: unknown): u is Endpoint => u instanceof TcpEndpoint || u instanceof UnixEndpoint
+export const isEndpoint = (u: unknown): u is Endpoint => u instanceof HostEndpoint || u instanceof UnixEndpoint
 
 // ---------------------------------------------------------------------------------------------------------------------
 // hosts
@@ -208,7 +248,7 @@ const hostOf = (text: string): Either.Either<Host, Text.Problem> => {
  * @category hosts
  */
 export const hostText = (endpoint: Endpoint): string =>
-  endpoint._tag === "Tcp" ? endpoint.host.toString() : endpoint.path.toString()
+  endpoint._tag === "Unix" ? endpoint.path.toString() : endpoint.host.toString()
 
 /**
  * Tells whether an endpoint names a host that has to be looked up; an address or a UNIX path has not (Twisted:
@@ -227,7 +267,38 @@ export const hostText = (endpoint: Endpoint): string =>
  * @category hosts
  */
 export const requiresResolution = (endpoint: Endpoint): endpoint is Named =>
-  endpoint._tag === "Tcp" && endpoint.host._tag === "DomainName"
+  endpoint._tag !== "Unix" && endpoint.host._tag === "DomainName"
+
+// ---------------------------------------------------------------------------------------------------------------------
+// sockets
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * The endpoint whose sockets carry this one: the TCP endpoint of the same host and port under a TLS one; any other is
+ * its own.
+ *
+ * @example
+ * ```ts
+ * import * as Endpoint from "effect-dial/Endpoint"
+ * import * as assert from "node:assert"
+ *
+ * const carrier = Endpoint.transport(Endpoint.unsafeParse("tls://example.com:443"))
+ * assert.strictEqual(String(carrier), "tcp://example.com:443")
+ * ```
+ *
+ * @since 0.2.0
+ * @category sockets
+ */
+export const transport = (endpoint: Endpoint): Exclude<Endpoint, TlsEndpoint> =>
+  endpoint._tag === "Tls" ? over("Tcp", endpoint.host, endpoint.port) : endpoint
+
+/**
+ * The type of the sockets that reach an endpoint (Twisted: `socketType`).
+ *
+ * @since 0.2.0
+ * @category sockets
+ */
+export const socketType = (endpoint: Endpoint): Address.SocketType => endpoint._tag === "Udp" ? "dgram" : "stream"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // text
@@ -239,9 +310,13 @@ interface Scheme {
   readonly parse: (rest: string) => Either.Either<Endpoint, Text.Problem>
 }
 
-// Each side of the union by itself: a TcpEndpoint<Host> is known to be neither Named nor Literal.
-const tcpOf = (host: Host, port: Address.Port): Endpoint =>
-  host._tag === "DomainName" ? new TcpEndpoint(host, port) : new TcpEndpoint(host, port)
+/** A member of the union, which a type argument that is not known does not tell. */
+const over = <S extends HostScheme>(
+  scheme: S,
+  host: Host,
+  port: Address.Port
+): Extract<Endpoint, { readonly _tag: S }> =>
+  new HostEndpoint(scheme, host, port) as HostEndpoint as Extract<Endpoint, { readonly _tag: S }>
 
 const refused: { readonly [char: string]: string } = {
   "/": "an endpoint has no path",
@@ -251,7 +326,7 @@ const refused: { readonly [char: string]: string } = {
   "\\": "an endpoint has no backslash"
 }
 
-const parseAuthority = (text: string): Either.Either<Endpoint, Text.Problem> => {
+const parseAuthority = (scheme: HostScheme, text: string): Either.Either<Endpoint, Text.Problem> => {
   const bad = text.search(/[\s\p{Cc}/?#@\\]/u)
   if (bad >= 0) {
     return Text.problem(bad, refused[text.charAt(bad)] ?? `${Text.quoteAt(text, bad)} cannot stand in an endpoint`)
@@ -262,15 +337,21 @@ const parseAuthority = (text: string): Either.Either<Endpoint, Text.Problem> => 
       (host) =>
         Either.map(
           Text.shifted(Text.parsePortNumber(parts.port), parts.portAt),
-          (port) => tcpOf(host, port as Address.Port)
+          (port) => over(scheme, host, port as Address.Port)
         )
     ))
 }
 
-const parseTcp = (rest: string): Either.Either<Endpoint, Text.Problem> =>
-  rest.startsWith("//")
-    ? Text.shifted(parseAuthority(rest.slice(2)), 2)
-    : Text.problem(0, "\"//\" has to follow \"tcp:\"")
+const hostScheme = (scheme: HostScheme): readonly [string, Scheme] => [
+  hostSchemes[scheme],
+  {
+    authority: true,
+    parse: (rest) =>
+      rest.startsWith("//")
+        ? Text.shifted(parseAuthority(scheme, rest.slice(2)), 2)
+        : Text.problem(0, `"//" has to follow "${hostSchemes[scheme]}:"`)
+  }
+]
 
 const parseUnix = (rest: string): Either.Either<Endpoint, Text.Problem> => {
   if (rest.startsWith("//") && !rest.startsWith("///")) {
@@ -284,7 +365,9 @@ const parseUnix = (rest: string): Either.Either<Endpoint, Text.Problem> => {
 }
 
 const schemes: ReadonlyMap<string, Scheme> = new Map([
-  ["tcp", { authority: true, parse: parseTcp }],
+  hostScheme("Tcp"),
+  hostScheme("Tls"),
+  hostScheme("Udp"),
   ["unix", { authority: false, parse: parseUnix }]
 ])
 
@@ -325,7 +408,7 @@ const parseText = (text: string): Either.Either<Endpoint, Text.Problem> => {
   }
   return colon >= 0 && rest.startsWith("//") && !/[\s\p{Cc}]/u.test(name)
     ? Text.problem(0, `unknown scheme ${Text.quote(name)}: the schemes are ${Array.from(schemes.keys()).join(", ")}`)
-    : parseAuthority(text)
+    : parseAuthority("Tcp", text)
 }
 
 /**
@@ -376,21 +459,41 @@ export const format = (endpoint: Endpoint): string => endpoint.toString()
  * @since 0.1.0
  * @category constructors
  */
-export const tcp = (host: string | Host, port: number): Either.Either<Endpoint, InvalidEndpoint> => {
-  const checked = typeof host === "string"
-    ? Either.mapLeft(hostOf(host), invalid(host))
-    : Either.right(host)
-  return Either.flatMap(checked, (known) =>
-    Address.Port.is(port)
-      ? Either.right(tcpOf(known, port))
-      : Either.left(
-        new InvalidEndpoint({
-          input: String(port),
-          position: 0,
-          reason: "a port is an integer from 0 to 65535"
-        })
-      ))
-}
+export const tcp = (host: string | Host, port: number): Either.Either<TcpEndpoint, InvalidEndpoint> =>
+  checked("Tcp", host, port)
+
+/**
+ * Makes a TLS endpoint, as {@link tcp} makes a TCP one.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const tls = (host: string | Host, port: number): Either.Either<TlsEndpoint, InvalidEndpoint> =>
+  checked("Tls", host, port)
+
+/**
+ * Makes a UDP endpoint, as {@link tcp} makes a TCP one.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const udp = (host: string | Host, port: number): Either.Either<UdpEndpoint, InvalidEndpoint> =>
+  checked("Udp", host, port)
+
+const checked = <S extends HostScheme>(
+  scheme: S,
+  host: string | Host,
+  port: number
+): Either.Either<Extract<Endpoint, { readonly _tag: S }>, InvalidEndpoint> =>
+  Either.flatMap(
+    typeof host === "string" ? Either.mapLeft(hostOf(host), invalid(host)) : Either.right(host),
+    (host) =>
+      Address.Port.is(port)
+        ? Either.right(over(scheme, host, port))
+        : Either.left(
+          new InvalidEndpoint({ input: String(port), position: 0, reason: "a port is an integer from 0 to 65535" })
+        )
+  )
 
 /**
  * Makes a UNIX endpoint from `/path`, `./path`, `../path` or `@abstract`; fails with `InvalidEndpoint` as
@@ -409,14 +512,27 @@ export const unix = (
   })
 
 /**
- * The endpoint that a stream socket address is; its scope id becomes the zone, its flow label is left out.
+ * The endpoint that a socket address is; its scope id becomes the zone, its flow label is left out. A UNIX path is a
+ * UNIX endpoint, whatever the scheme.
+ *
+ * @example
+ * ```ts
+ * import * as Address from "effect-dial/Address"
+ * import * as Endpoint from "effect-dial/Endpoint"
+ * import * as assert from "node:assert"
+ *
+ * const address = Address.socketAddress(Address.unsafeParse("::1"), Address.Port(53))
+ * assert.strictEqual(String(Endpoint.fromSocketAddress(address, "Udp")), "udp://[::1]:53")
+ * ```
  *
  * @since 0.1.0
  * @category constructors
  */
-export const fromSocketAddress = (address: Address.SocketAddress): Literal => {
+export const fromSocketAddress = (address: Address.SocketAddress, scheme: HostScheme = "Tcp"): Literal => {
   const normal = Address.normalise(address)
-  return normal._tag === "Unix" ? new UnixEndpoint(normal.path) : new TcpEndpoint(normal.ip, normal.port)
+  return normal._tag === "Unix"
+    ? new UnixEndpoint(normal.path)
+    : new HostEndpoint(scheme, normal.ip, normal.port) as Literal
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -234,7 +234,8 @@ export const layer: Layer.Layer<Dialer.Dialer, never, Dialer.Dialer | Resolver |
     ): Effect.Effect<DialOptions | undefined> => {
       const endpoint = Either.getOrUndefined(Endpoint.fromInput(input))
       if (
-        endpoint?._tag !== "Tcp" || endpoint.host._tag !== "Ipv4Address" || options?.addresses !== undefined
+        endpoint === undefined || endpoint._tag === "Unix" || endpoint.host._tag !== "Ipv4Address" ||
+        options?.addresses !== undefined
       ) {
         return Effect.succeed(options)
       }

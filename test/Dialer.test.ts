@@ -46,6 +46,7 @@ describe("an endpoint that needs no resolution", () => {
     const [to, address] of [
       ["192.0.2.1:80", "192.0.2.1:80"],
       ["[2001:db8::1]:80", "[2001:db8::1]:80"],
+      ["udp://192.0.2.1:53", "192.0.2.1:53"],
       ["unix:/run/db.sock", "/run/db.sock"],
       ["unix:@db", "@db"]
     ] as const
@@ -75,6 +76,36 @@ describe("an endpoint that needs no resolution", () => {
       expect(error).toMatchObject({ input: "127.1:80" })
       expect(events).toEqual([])
       expect(transport.log).toEqual([])
+    }))
+
+  it.effect("of TLS is InvalidEndpoint, and is not dialed in plaintext", () =>
+    Effect.gen(function*() {
+      for (const to of ["tls://192.0.2.1:443", "tls://db.example:443"]) {
+        const { error, events, transport } = yield* failed({ to, table: { "192.0.2.1:443": connected() } })
+        expect(error).toMatchObject({ _tag: "InvalidEndpoint", input: to, position: 0 })
+        expect(error?.message).toContain("this Dialer speaks no TLS; one that Tls.layer makes does")
+        expect(events).toEqual([])
+        expect(transport.log).toEqual([])
+      }
+    }))
+
+  it.effect("opens the sockets of its type, from a name's addresses as from its own", () =>
+    Effect.gen(function*() {
+      for (
+        const [to, type] of [
+          ["192.0.2.1:53", "stream"],
+          ["udp://192.0.2.1:53", "dgram"],
+          ["udp://db.example:53", "dgram"]
+        ] as const
+      ) {
+        const { connectedTo, transport } = yield* run({
+          to,
+          answers: [[0, found("192.0.2.1")]],
+          table: { "192.0.2.1:53": connected() }
+        })
+        expect(connectedTo).toBe("192.0.2.1:53")
+        expect(transport.sockets.map(({ request }) => request.socketType)).toEqual([type])
+      }
     }))
 
   it.effect("explicit addresses are attempted in their order, and the name is not looked up", () =>

@@ -36,9 +36,15 @@ const unixText = fc.tuple(
   fc.constantFrom("/", "//", "///", "./", "../", "@", "@@", "/?#%20 "),
   fc.string({ unit: "grapheme", minLength: 1, maxLength: 20 })
 ).map(([start, rest]) => start + rest)
+const hostConstructors: ReadonlyArray<
+  readonly [string, (host: string | Endpoint.Host, port: number) => Either.Either<Endpoint.Endpoint, InvalidEndpoint>]
+> = [["tcp", Endpoint.tcp], ["tls", Endpoint.tls], ["udp", Endpoint.udp]]
 const endpoint: fc.Arbitrary<Endpoint.Endpoint> = fc.oneof(
-  fc.tuple(fc.oneof<[fc.Arbitrary<Endpoint.Host>]>(fc.oneof(ipv4, ipv6, zoned, name)), port)
-    .map(([host, port]) => ok(Endpoint.tcp(host, port))),
+  fc.tuple(
+    fc.constantFrom(...hostConstructors),
+    fc.oneof<[fc.Arbitrary<Endpoint.Host>]>(fc.oneof(ipv4, ipv6, zoned, name)),
+    port
+  ).map(([[, make], host, port]) => ok(make(host, port))),
   unixText.map((text) => Endpoint.unix(text)).filter(Either.isRight).map((either) => either.right)
 )
 /** Texts that are nearly endpoints, so that a property test visits the grammar's edges and not only its outside. */
@@ -49,6 +55,8 @@ const nearly = fc.oneof(
   fc.array(
     fc.constantFrom(
       "tcp",
+      "tls",
+      "udp",
       "unix",
       ":",
       "//",
@@ -97,9 +105,16 @@ describe("parse", () => {
     ["[2001:DB8::0:1]:80", "tcp://[2001:db8::1]:80"],
     ["[fe80::1%eth0]:80", "tcp://[fe80::1%eth0]:80"],
     ["[::ffff:1.2.3.4]:80", "tcp://[::ffff:1.2.3.4]:80"],
+    ["tls://example.com:443", "tls://example.com:443"],
+    ["TLS://[::1]:443", "tls://[::1]:443"],
+    ["udp://example.com:53", "udp://example.com:53"],
+    ["Udp://[fe80::1%eth0]:53", "udp://[fe80::1%eth0]:53"],
     // a scheme's name alone is a host, as any other
     ["tcp:80", "tcp://tcp:80"],
+    ["tls:80", "tcp://tls:80"],
+    ["udp:80", "tcp://udp:80"],
     ["tcp://unix:80", "tcp://unix:80"],
+    ["udp://udp:80", "udp://udp:80"],
     ["unix:/run/x.sock", "unix:/run/x.sock"],
     ["UNIX:/run/X.sock", "unix:/run/X.sock"],
     ["unix:///run/x.sock", "unix:/run/x.sock"],
@@ -120,6 +135,8 @@ describe("parse", () => {
     ["example.com", 11, "the port is missing"],
     ["example.com:", 12, "the port is missing"],
     ["tcp://example.com", 17, "the port is missing"],
+    ["tls://[::1]", 11, "the port is missing"],
+    ["udp://example.com", 17, "the port is missing"],
     ["tcp://[::1]", 11, "the port is missing"],
     ["tcp://[::1]:", 12, "the port is missing"],
     ["example.com:65536", 12, "port \"65536\" is over 65535"],
@@ -196,10 +213,13 @@ describe("parse", () => {
     ["ho\0st:80", 2, "U+0000 cannot stand in an endpoint"],
     [" tcp://host:80", 0, "U+0020 cannot stand in an endpoint"],
     // schemes
-    ["http://host:80", 0, "unknown scheme \"http\": the schemes are tcp, unix"],
-    ["://host:80", 0, "unknown scheme \"\": the schemes are tcp, unix"],
+    ["http://host:80", 0, "unknown scheme \"http\": the schemes are tcp, tls, udp, unix"],
+    ["://host:80", 0, "unknown scheme \"\": the schemes are tcp, tls, udp, unix"],
     ["tcp:host:80", 4, "\"//\" has to follow \"tcp:\""],
     ["tcp:/host:80", 4, "\"//\" has to follow \"tcp:\""],
+    ["tls:host:80", 4, "\"//\" has to follow \"tls:\""],
+    ["udp:/host:80", 4, "\"//\" has to follow \"udp:\""],
+    ["dtls://host:80", 0, "unknown scheme \"dtls\": the schemes are tcp, tls, udp, unix"],
     // UNIX sockets
     ["unix:", 5, "the path is empty"],
     ["unix:80", 5, "a path begins with \"/\", \"./\" or \"../\""],
@@ -277,7 +297,7 @@ describe("parse", () => {
 
   it("throws the error itself from unsafeParse", () => {
     expect(() => Endpoint.unsafeParse("127.1:80")).toThrow(InvalidEndpoint)
-    expect(Endpoint.unsafeParse("a:80")).toBeInstanceOf(Endpoint.TcpEndpoint)
+    expect(Endpoint.unsafeParse("a:80")).toBeInstanceOf(Endpoint.HostEndpoint)
   })
 })
 
@@ -290,6 +310,15 @@ describe("constructors", () => {
   ])("make a TCP endpoint of host %s", (host, text) => {
     expect(String(ok(Endpoint.tcp(host, 80)))).toBe(text)
     expect(Equal.equals(ok(Endpoint.tcp(host, 80)), Endpoint.unsafeParse(text))).toBe(true)
+  })
+
+  it("make one of each scheme, alike in all else", () => {
+    for (const [name, make] of hostConstructors) {
+      expect(String(ok(make("Example.com", 80)))).toBe(`${name}://example.com:80`)
+      expect(Equal.equals(ok(make("::1", 80)), Endpoint.unsafeParse(`${name}://[::1]:80`))).toBe(true)
+      expect(refusal(make("a b", 80))).toEqual([1, "U+0020 cannot stand in a name"])
+      expect(refusal(make("a", 65536))).toEqual([0, "a port is an integer from 0 to 65535"])
+    }
   })
 
   it.each<readonly [string, number, number, string]>([
@@ -327,9 +356,12 @@ describe("constructors", () => {
     const address = Address.inet6(ip, Address.Port(80), { scopeId: 2, flowInfo: 7 })
     expect(String(Endpoint.fromSocketAddress(address))).toBe("tcp://[fe80::1%2]:80")
     for (const text of ["1.2.3.4:80", "[::1]:80"]) {
-      expect(String(Endpoint.fromSocketAddress(ok(Address.parseSocketAddress(text))))).toBe(`tcp://${text}`)
+      const address = ok(Address.parseSocketAddress(text))
+      expect(String(Endpoint.fromSocketAddress(address))).toBe(`tcp://${text}`)
+      expect(String(Endpoint.fromSocketAddress(address, "Tls"))).toBe(`tls://${text}`)
+      expect(String(Endpoint.fromSocketAddress(address, "Udp"))).toBe(`udp://${text}`)
     }
-    expect(String(Endpoint.fromSocketAddress(ok(Address.parseSocketAddress("@a"))))).toBe("unix:@a")
+    expect(String(Endpoint.fromSocketAddress(ok(Address.parseSocketAddress("@a")), "Udp"))).toBe("unix:@a")
   })
 
   it("take an endpoint or its text as input", () => {
@@ -371,14 +403,27 @@ describe("DomainName", () => {
 describe("Endpoint", () => {
   it("needs resolution exactly when its host is a name", () => {
     const needs = (text: string) => Endpoint.requiresResolution(Endpoint.unsafeParse(text))
-    expect(["localhost:80", "a.b.:80"].map(needs)).toEqual([true, true])
-    expect(["1.2.3.4:80", "[::1]:80", "unix:/a", "unix:@a"].map(needs)).toEqual([false, false, false, false])
+    const names = ["localhost:80", "a.b.:80", "tls://a:443", "udp://a:53"]
+    const literals = ["1.2.3.4:80", "[::1]:80", "tls://[::1]:443", "udp://1.2.3.4:53", "unix:/a", "unix:@a"]
+    expect(names.filter(needs)).toEqual(names)
+    expect(literals.filter(needs)).toEqual([])
   })
 
   it("shows its host without brackets", () => {
     const host = (text: string) => Endpoint.hostText(Endpoint.unsafeParse(text))
-    expect(["a.:80", "1.2.3.4:80", "[fe80::1%2]:80", "unix:/a", "unix:@a"].map(host))
+    expect(["a.:80", "tls://1.2.3.4:80", "udp://[fe80::1%2]:80", "unix:/a", "unix:@a"].map(host))
       .toEqual(["a.", "1.2.3.4", "fe80::1%2", "/a", "@a"])
+  })
+
+  it("is reached by sockets of one type", () => {
+    const type = (text: string) => Endpoint.socketType(Endpoint.unsafeParse(text))
+    expect(["a:80", "tls://a:443", "udp://a:53", "unix:/a"].map(type)).toEqual(["stream", "stream", "dgram", "stream"])
+  })
+
+  it("is carried by itself, but a TLS one by the TCP one of the same host and port", () => {
+    const carrier = (text: string) => String(Endpoint.transport(Endpoint.unsafeParse(text)))
+    expect(["tls://a.:443", "tls://[::1]:443"].map(carrier)).toEqual(["tcp://a.:443", "tcp://[::1]:443"])
+    for (const text of ["tcp://a:80", "udp://a:53", "unix:/a"]) expect(carrier(text)).toBe(text)
   })
 
   it("is equal by scheme, host and port", () => {
@@ -386,6 +431,9 @@ describe("Endpoint", () => {
     expect(same("A:80", "tcp://a:80")).toBe(true)
     expect(same("a:80", "a:81")).toBe(false)
     expect(same("a:80", "a.:80")).toBe(false)
+    expect(same("tls://A:80", "tls://a:80")).toBe(true)
+    expect(same("tls://a:80", "tcp://a:80")).toBe(false)
+    expect(same("udp://a:80", "tcp://a:80")).toBe(false)
     expect(same("unix:/a", "unix:///a")).toBe(true)
     expect(same("unix:/a", "unix:@/a")).toBe(false)
   })
@@ -393,6 +441,7 @@ describe("Endpoint", () => {
   it("prints as its text in JSON and with its kind at a console", () => {
     expect(JSON.stringify(Endpoint.unsafeParse("a:80"))).toBe("\"tcp://a:80\"")
     expect(inspect(Endpoint.unsafeParse("unix:@a"))).toBe("Unix(unix:@a)")
+    expect(inspect(Endpoint.unsafeParse("udp://a:53"))).toBe("Udp(udp://a:53)")
   })
 
   it("is told from other values", () => {
