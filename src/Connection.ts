@@ -168,11 +168,54 @@ export const fromHandle = (
 ): Connection => new ConnectionImpl(handle, socketType, closed)
 
 /**
+ * A connection in the hands of what is made of it: TLS, a stream of the platform.
+ *
+ * @internal
+ */
+export interface Taken {
+  readonly handle: SocketHandle
+  /** To be run once the handle is closed: it is released, and the Scope of the connection keeps nothing of it. */
+  readonly closed: Effect.Effect<void>
+  /** Who goes on with it: whatever closes or aborts the connection that was taken closes or aborts this one instead. */
+  readonly bequeath: (heir: Connection) => void
+}
+
+/**
+ * Take the handle of a connection, to go on with it in another way. What the connection had read and nobody took is
+ * still the handle's. From here on its own `read`, `write` and `end` are defects, and so is taking it while a read
+ * waits, after an `end`, or twice. Closing it aborts, until there is an heir.
+ *
+ * @internal
+ */
+export const take = (connection: Connection): Taken =>
+  connection instanceof ConnectionImpl
+    ? connection.take()
+    : { handle: foreign(connection), closed: Effect.void, bequeath: () => {} }
+
+/** A Connection that somebody else implements, as the handle that it must stand on. */
+const foreign = (connection: Connection): SocketHandle => ({
+  connect: (settled) => queueMicrotask(settled),
+  localAddress: connection.localAddress,
+  remoteAddress: connection.remoteAddress,
+  read: connection.read,
+  write: (bytes) => connection.write(bytes),
+  unsent: 0,
+  flush: Effect.void,
+  end: connection.end,
+  lost: connection.lost,
+  stopReadingAndWriting: Effect.void,
+  close: (mode) => mode === "abort" ? connection.abort : connection.close(),
+  release: Effect.void
+})
+
+/**
  * The fields that change are the state of the one socket behind it, and only the methods here touch them. A class
  * with getters, not a record of Effects: an idle connection costs its fields and nothing else.
  */
 class ConnectionImpl implements Connection {
   readonly [TypeId]: TypeId = TypeId
+  /** Whoever took it over, or that somebody did. */
+  #heir: Connection | "none yet" | undefined
   #reading = false
   #peerEnded = false
   #ended = false
@@ -209,9 +252,8 @@ class ConnectionImpl implements Connection {
 
   get read(): Effect.Effect<Option.Option<Uint8Array>, ConnectionLost> {
     return Effect.suspend(() => {
-      if (this.#reading) {
-        return Effect.die(new Error(`connection to ${this.remoteAddress}: a second read while one waits`))
-      }
+      if (this.#heir !== undefined) return this.#misused("a read after it was taken over")
+      if (this.#reading) return this.#misused("a second read while one waits")
       if (this.#peerEnded) return Effect.succeedNone
       this.#reading = true
       return Effect.onExit(this.handle.read, (exit) => {
@@ -236,7 +278,8 @@ class ConnectionImpl implements Connection {
 
   write(bytes: Uint8Array | string): Effect.Effect<void, ConnectionLost> {
     return Effect.suspend(() => {
-      if (this.#ended) return Effect.die(new Error(`connection to ${this.remoteAddress}: a write after end`))
+      if (this.#heir !== undefined) return this.#misused("a write after it was taken over")
+      if (this.#ended) return this.#misused("a write after end")
       // While a close flushes no more is taken; it ends with the reason that the write fails with.
       if (this.#closed) return Effect.flatMap(this.handle.lost, Effect.fail)
       const data = typeof bytes === "string" ? encoder.encode(bytes) : bytes
@@ -251,6 +294,7 @@ class ConnectionImpl implements Connection {
 
   get end(): Effect.Effect<void, ConnectionLost> {
     return Effect.suspend(() => {
+      if (this.#heir !== undefined) return this.#misused("an end after it was taken over")
       if (this.#ended || this.#closed) return Effect.void
       this.#ended = true
       return Effect.flatMap(this.handle.end, () => {
@@ -262,6 +306,7 @@ class ConnectionImpl implements Connection {
 
   get abort(): Effect.Effect<void> {
     return Effect.suspend(() => {
+      if (isConnection(this.#heir)) return this.#heir.abort
       this.#closed = true
       return this.#dispose("abort")
     })
@@ -269,7 +314,9 @@ class ConnectionImpl implements Connection {
 
   close(options?: { readonly flushTimeout?: Duration.DurationInput | undefined }): Effect.Effect<void> {
     return Effect.suspend(() => {
+      if (isConnection(this.#heir)) return this.#heir.close(options)
       this.#closed = true
+      if (this.#heir !== undefined) return this.#dispose("abort")
       if (this.handle.unsent === 0) return this.#dispose("orderly")
       return this.handle.flush.pipe(
         Effect.interruptible,
@@ -281,6 +328,33 @@ class ConnectionImpl implements Connection {
         Effect.uninterruptible
       )
     })
+  }
+
+  take(): Taken {
+    const problem = this.#heir !== undefined
+      ? "taken over twice"
+      : this.#reading
+      ? "taken over while a read waits"
+      : this.#ended
+      ? "taken over after end"
+      : undefined
+    if (problem !== undefined) throw this.#misuse(problem)
+    this.#heir = "none yet"
+    return {
+      handle: this.handle,
+      closed: Effect.zipRight(this.handle.release, this.closed),
+      bequeath: (heir) => {
+        this.#heir = heir
+      }
+    }
+  }
+
+  #misuse(what: string): Error {
+    return new Error(`connection to ${this.remoteAddress}: ${what}`)
+  }
+
+  #misused(what: string): Effect.Effect<never> {
+    return Effect.die(this.#misuse(what))
   }
 
   get #closeIfBothEnded(): Effect.Effect<void> {

@@ -28,6 +28,7 @@ import * as Address from "../Address.js"
 import { AttemptError, ConnectionLost, fromErrno, lostFromErrno, type LostReason } from "../DialError.js"
 import { type CloseMode, type OpenRequest, type SocketHandle, Transport } from "../Transport.js"
 import { DatagramHandle, type DatagramRequest } from "./internal/datagrams.js"
+import { type Receiver, taken, type TakenSocket } from "./internal/taken.js"
 
 /**
  * Twisted: `twisted.internet.tcp.BaseClient`, the POSIX subclass. TCP, UNIX stream and UDP sockets of this process.
@@ -170,6 +171,9 @@ class NodeSocketHandle implements SocketHandle {
   private ending = false
   /** Whether the kernel may not be asked for more in this phase of the loop. */
   private resting = false
+  /** Whoever took the socket over, and whether they asked for bytes that have not come. */
+  private receiver: Receiver | undefined
+  private asked = false
 
   constructor(private readonly request: OpenRequest) {
     const { keepAlive, noDelay } = request.options
@@ -369,6 +373,18 @@ class NodeSocketHandle implements SocketHandle {
     })
   }
 
+  [taken](receiver?: Receiver): TakenSocket | undefined {
+    const { socket, unread } = this
+    if (socket === undefined || this.death !== undefined) return undefined
+    this.unread = undefined
+    this.receiver = receiver
+    const pull = () => {
+      this.asked = true
+      if (!this.resting) this.socket?.resume()
+    }
+    return { socket, unread, ended: this.peerEnded, pull }
+  }
+
   // ---------------------------------------------------------------------------
   // what Node tells
   // ---------------------------------------------------------------------------
@@ -420,11 +436,16 @@ class NodeSocketHandle implements SocketHandle {
   }
 
   arrived(bytes: Uint8Array, partial: boolean): void {
-    this.unread = bytes
     if (partial) {
       this.resting = true
       rest(this)
     }
+    if (this.receiver !== undefined) {
+      this.asked = false
+      this.receiver.bytes(bytes)
+      return
+    }
+    this.unread = bytes
     const reader = this.readWaiter
     this.readWaiter = undefined
     reader?.(this.takeUnread)
@@ -433,11 +454,12 @@ class NodeSocketHandle implements SocketHandle {
   /** The loop's next phase: whoever asked meanwhile may read. */
   rested(): void {
     this.resting = false
-    if (this.readWaiter !== undefined) this.socket?.resume()
+    if (this.readWaiter !== undefined || this.asked) this.socket?.resume()
   }
 
   ended(): void {
     this.peerEnded = true
+    this.receiver?.end()
     const reader = this.readWaiter
     this.readWaiter = undefined
     reader?.(Effect.succeedNone)
@@ -451,7 +473,8 @@ class NodeSocketHandle implements SocketHandle {
   /** The first cause wins. */
   lose(reason: LostReason, code?: string, cause?: unknown): Death {
     if (this.death !== undefined) return this.death
-    const death = this.death = { reason, code, cause, error: undefined }
+    const death: Death = this.death = { reason, code, cause, error: undefined }
+    this.receiver?.lost(this.loss(death))
     const reader = this.readWaiter
     this.readWaiter = undefined
     reader?.(Effect.fail(this.loss(death)))

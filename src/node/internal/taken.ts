@@ -1,0 +1,42 @@
+/**
+ * How a connected stream socket of NodeTransport passes into other hands: those of `node:tls`, which go on with its
+ * descriptor, and those of a stream of Node, which want its bytes without an Effect for each of them.
+ *
+ * What must be true: no byte is lost or doubled on the way; the handle's listeners stay, so that a late error finds one;
+ * `close`, `release` and `lost` of the handle still do what they did.
+ */
+import type * as Net from "node:net"
+import type { ConnectionLost } from "../../DialError.js"
+import type { SocketHandle } from "../../Transport.js"
+
+/** What the handle tells whoever took the socket and wants its bytes. */
+export interface Receiver {
+  /** The bytes of one `pull`; nothing more comes until the next. They are the receiver's own. */
+  readonly bytes: (bytes: Uint8Array) => void
+  /** The peer has ended its half. */
+  readonly end: () => void
+  /** The socket is dead; told once. */
+  readonly lost: (lost: ConnectionLost) => void
+}
+
+/** A socket in other hands. */
+export interface TakenSocket {
+  /** To write to and to end. It was made with `onread`: it emits no `data`, and is paused. */
+  readonly socket: Net.Socket
+  /** What had been taken from the kernel and by nobody: it comes before everything else. */
+  readonly unread: Uint8Array | undefined
+  /** Whether the peer's end has already been seen. */
+  readonly ended: boolean
+  /** Ask for bytes, once; for a receiver. */
+  readonly pull: () => void
+}
+
+/** The method of a handle that gives its socket away, once: `undefined` when it is dead. No read may be waiting. */
+export const taken: unique symbol = Symbol.for("effect-dial/node/taken")
+
+interface Takeable extends SocketHandle {
+  readonly [taken]: (receiver?: Receiver) => TakenSocket | undefined
+}
+
+/** Whether there is a socket of Node behind a handle, and not something else that carries bytes. */
+export const isTakeable = (handle: SocketHandle): handle is Takeable => taken in handle
