@@ -378,12 +378,13 @@ export type DialError = InvalidEndpoint | ResolveError | AllAttemptsFailed | Dia
  * - `Reset`: the peer or the network broke it (ECONNRESET, EPIPE, ECONNABORTED)
  * - `Aborted`: this side discarded it (`abort`, or a close whose flush deadline passed)
  * - `TimedOut`: the kernel's retransmissions or keep-alive probes went unanswered (ETIMEDOUT)
+ * - `Truncated`: a TLS peer ended its stream without saying so (close_notify): it may have been cut short
  * - `Error`: anything else; see `code` and `cause`
  *
  * @since 0.1.0
  * @category connection
  */
-export type LostReason = "End" | "Reset" | "Aborted" | "TimedOut" | "Error"
+export type LostReason = "End" | "Reset" | "Aborted" | "TimedOut" | "Truncated" | "Error"
 
 /**
  * Twisted: `connectionLost(reason)`. An established connection ended; also what a read or write fails with after that.
@@ -547,6 +548,7 @@ const lostReasonText: { readonly [R in LostReason]: string } = {
   Reset: "reset by peer",
   Aborted: "aborted by this side",
   TimedOut: "the peer stopped answering",
+  Truncated: "the stream may have been cut short",
   Error: "failed"
 }
 

@@ -6,12 +6,15 @@
 
 // vocabulary, pure
 export * as Address from "./Address.js"
+export * as Certificate from "./Certificate.js"
 export * as DialError from "./DialError.js"
 export * as DialEvent from "./DialEvent.js"
 export * as DnsMessage from "./DnsMessage.js"
 export * as Endpoint from "./Endpoint.js"
 export * as ServiceBinding from "./ServiceBinding.js"
 export * as SocketOptions from "./SocketOptions.js"
+export * as TlsError from "./TlsError.js"
+export * as TlsSession from "./TlsSession.js"
 
 // ports: tags and types
 export * as Connection from "./Connection.js"
