@@ -7,7 +7,13 @@ import { seconds } from "./lib.mjs"
 /** Each package with the reason why it is here. */
 const packages = [
   ["unbound", "a validating resolver: our stub resolver is tested against it"],
-  ["dnsmasq-base", "the forwarder of home routers and containers: our stub resolver is tested against it"]
+  ["dnsmasq-base", "the forwarder of home routers and containers: our stub resolver is tested against it"],
+  ["postgresql-15", "the recipes for pg and postgres.js, and the figure of PostgreSQL's round trips"],
+  ["mariadb-server-core", "the recipe for mysql2; without the package that would run it as a service"],
+  ["mariadb-client-core", "what mariadb-install-db calls"],
+  ["redis-server", "the recipe for ioredis"],
+  ["nginx", "the recipes for undici, the agents of node:http and ws"],
+  ["mosquitto", "the recipe for mqtt.js"]
 ]
 
 const run = (command, args) => {

@@ -8,8 +8,8 @@
  *   says so
  */
 import { describe } from "@effect/vitest"
-import { type Duration, Effect, Schedule, type Scope } from "effect"
-import { type ChildProcess, spawn } from "node:child_process"
+import { type Duration, Effect, Schedule, Scope } from "effect"
+import { type ChildProcess, execFile, spawn } from "node:child_process"
 import * as dgram from "node:dgram"
 import { once } from "node:events"
 import * as fs from "node:fs"
@@ -24,6 +24,8 @@ export interface Program {
   readonly package: string
   /** Where it is when it is not on the PATH. */
   readonly directories?: ReadonlyArray<string>
+  /** It refuses to run as root, or changes its user then: root starts it as nobody. */
+  readonly unprivileged?: boolean
 }
 
 /** Daemons are here, and a user's PATH often is not. */
@@ -60,7 +62,15 @@ export interface Start {
   readonly arguments: ReadonlyArray<string>
   /** Written into the directory first, by name. */
   readonly files?: { readonly [name: string]: string }
+  /** Run in the directory after that, one after another: what makes the data that the daemon starts from. */
+  readonly prepare?: ReadonlyArray<readonly [program: Program, ...args: ReadonlyArray<string>]>
   readonly env?: { readonly [name: string]: string }
+  /**
+   * The signal that ends it at once with all its children, for a daemon whose children leave its process group.
+   *
+   * @default KILL for the process group
+   */
+  readonly kill?: "QUIT"
   /** Anything that works only once the daemon does. It is tried again and again. */
   readonly ready: Effect.Effect<unknown, unknown>
 }
@@ -69,10 +79,16 @@ export interface Daemon extends Place {
   /** The end of what it has printed. */
   readonly output: () => string
   /** Send it a signal: STOP makes a server silent, CONT wakes it. */
-  readonly signal: (name: "TERM" | "INT" | "HUP" | "STOP" | "CONT") => Effect.Effect<void>
+  readonly signal: (name: Signal) => Effect.Effect<void>
   /** TERM, then KILL for whatever is left. The Scope does the same. */
   readonly stop: Effect.Effect<void>
+  /** End it without asking, as when its machine is short of memory. */
+  readonly kill: Effect.Effect<void>
+  /** In the same place, with the files it left there; after a `stop` or a `kill`. Done when it answers. */
+  readonly restart: Effect.Effect<void>
 }
+
+type Signal = "TERM" | "INT" | "QUIT" | "HUP" | "STOP" | "CONT"
 
 /** How long a daemon may take until it answers, on a busy machine. */
 const patience: Duration.DurationInput = "20 seconds"
@@ -93,28 +109,73 @@ export const start = (
   Effect.gen(function*() {
     const file = located(program)
     if (file === undefined) return yield* Effect.die(new Error(absence([program])))
+    const scope = yield* Effect.scope
     const attempt = Effect.gen(function*() {
       const [first, ...more] = yield* Effect.replicateEffect(freePort, options.ports ?? 1)
       const place: Place = { directory: yield* temporaryDirectory, ports: [first ?? 0, ...more] }
       const how = at(place)
-      for (const [name, text] of Object.entries(how.files ?? {})) {
-        fs.writeFileSync(path.join(place.directory, name), text)
+      yield* furnish(how, place.directory, program)
+      const once = launch(program, file, how, place.directory)
+      const current = { process: yield* once }
+      const daemon: Daemon = {
+        ...place,
+        output: () => current.process.output(),
+        signal: (name) => current.process.signal(name),
+        stop: Effect.suspend(() => current.process.stop),
+        kill: Effect.suspend(() => current.process.kill),
+        restart: Effect.gen(function*() {
+          yield* current.process.kill
+          // What was killed may hold its port for a moment.
+          const again = Effect.retry(once, Schedule.intersect(Schedule.spaced("50 millis"), Schedule.recurs(20)))
+          current.process = yield* Effect.orDie(Scope.extend(again, scope))
+        })
       }
-      const process = yield* Effect.acquireRelease(
-        Effect.sync(() => guarded(file, how, place.directory)),
-        ({ stop }) => stop
-      )
-      const ready = Effect.timeoutFail(Effect.retry(how.ready, Schedule.spaced("20 millis")), {
-        duration: patience,
-        onTimeout: () => new Error("it does not answer")
-      })
-      yield* Effect.mapError(
-        Effect.raceFirst(ready, process.ended),
-        (error) => new Error(`${program.name}: ${String(error)}\n${process.output()}`)
-      )
-      return { ...place, ...process }
+      return daemon
     })
     return yield* Effect.orDie(Effect.retry(attempt, { times: 2 }))
+  })
+
+/** The user and group of Debian's nobody, for a program that must not be root. */
+const owner = ({ unprivileged = false }: Program) =>
+  unprivileged && process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : undefined
+
+/** Everything a daemon finds in its directory. */
+const furnish = (how: Start, directory: string, program: Program): Effect.Effect<void, Error> =>
+  Effect.gen(function*() {
+    const user = owner(program)
+    if (user !== undefined) fs.chownSync(directory, user.uid, user.gid)
+    for (const [name, text] of Object.entries(how.files ?? {})) {
+      const file = path.join(directory, name)
+      fs.writeFileSync(file, text, { mode: program.unprivileged === true ? 0o600 : 0o644 })
+      if (user !== undefined) fs.chownSync(file, user.uid, user.gid)
+    }
+    for (const [tool, ...args] of how.prepare ?? []) {
+      const file = located(tool)
+      if (file === undefined) return yield* Effect.die(new Error(absence([tool])))
+      yield* Effect.async<void, Error>((resume) => {
+        execFile(file, args, { cwd: directory, ...user }, (error, stdout, stderr) => {
+          resume(error === null ? Effect.void : Effect.fail(new Error(`${error.message}\n${stdout}${stderr}`)))
+        })
+      })
+    }
+  })
+
+/** The daemon once, until it answers. */
+const launch = (program: Program, file: string, how: Start, directory: string) =>
+  Effect.gen(function*() {
+    const process = yield* Effect.acquireRelease(
+      Effect.sync(() => guarded(file, how, directory, owner(program))),
+      ({ stop }) => stop
+    )
+    const ready = Effect.timeoutFail(Effect.retry(how.ready, Schedule.spaced("20 millis")), {
+      duration: patience,
+      onTimeout: () => new Error("it does not answer")
+    })
+    yield* Effect.mapError(
+      Effect.raceFirst(ready, process.ended),
+      (error) => new Error(`${program.name}: ${String(error)}\n${process.output()}`)
+    )
+    return process
   })
 
 /**
@@ -131,9 +192,15 @@ exec 3<&-
 wait "$program"
 `
 
-const guarded = (file: string, how: Start, directory: string) => {
+const guarded = (
+  file: string,
+  how: Start,
+  directory: string,
+  user: { readonly uid: number; readonly gid: number } | undefined
+) => {
   const shell = spawn("/bin/sh", ["-c", guard, "guard", file, ...how.arguments], {
     cwd: directory,
+    ...user,
     // A process group of its own.
     detached: true,
     env: { ...process.env, ...how.env },
@@ -149,16 +216,19 @@ const guarded = (file: string, how: Start, directory: string) => {
   shell.stdin.on("error", () => {})
   const signal: Daemon["signal"] = (name) => Effect.sync(() => void shell.stdin.write(`${name}\n`))
   const exited = exit(shell)
+  const endAll = Effect.zipRight(Effect.sync(() => shell.stdin.end()), exited)
+  const endBy = (name: Signal) =>
+    Effect.gen(function*() {
+      yield* Effect.zipRight(signal(name), signal("CONT"))
+      yield* Effect.timeoutOption(Effect.interruptible(exited), grace)
+      yield* endAll
+    })
   return {
     output: () => printed.text,
     signal,
     ended: Effect.flatMap(exited, (how) => Effect.fail(new Error(`it ended by itself (${how})`))),
-    stop: Effect.gen(function*() {
-      yield* Effect.zipRight(signal("TERM"), signal("CONT"))
-      yield* Effect.timeoutOption(Effect.interruptible(exited), grace)
-      shell.stdin.end()
-      yield* exited
-    })
+    stop: endBy(how.kill ?? "TERM"),
+    kill: how.kill === undefined ? endAll : endBy(how.kill)
   }
 }
 

@@ -19,6 +19,12 @@ const server = require("node:net").createServer().listen(Number(process.argv[1])
 })
 `
 
+/** Writes a line at each start. */
+const counter = `
+require("node:fs").appendFileSync("starts", "start\\n")
+require("node:net").createServer().listen(Number(process.argv[1]), "127.0.0.1")
+`
+
 const connects = (port: number) => Effect.scoped(rawConnect({ host: "127.0.0.1", port }))
 
 const nobodyAt = (port: number) =>
@@ -72,6 +78,32 @@ describe("a daemon of a test", () => {
       ))
       expect(defect(exit)).toMatch(/node: .*it ended by itself \(code 3\)\nno such option/)
     }))
+
+  it.live("that was killed starts again at the same port, with the files it left", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const daemon = yield* Daemons.start(node, ({ ports: [port] }) => ({
+        arguments: ["-e", counter, String(port)],
+        ready: Effect.sandbox(connects(port))
+      }))
+      yield* daemon.kill
+      yield* nobodyAt(daemon.ports[0])
+      yield* daemon.restart
+      yield* connects(daemon.ports[0])
+      expect(fs.readFileSync(path.join(daemon.directory, "starts"), "utf8")).toBe("start\nstart\n")
+    })))
+
+  it.live("that must not be root is somebody else, and so are its files", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const daemon = yield* Daemons.start({ ...node, unprivileged: true }, ({ ports: [port] }) => ({
+        arguments: ["-e", counter, String(port)],
+        files: { given: "" },
+        prepare: [[{ name: "touch", package: "coreutils" }, "prepared"]],
+        ready: Effect.sandbox(connects(port))
+      }))
+      const owners = ["given", "prepared", "starts"].map((name) => fs.statSync(path.join(daemon.directory, name)).uid)
+      const user = process.getuid!() === 0 ? 65_534 : process.getuid!()
+      expect(owners).toEqual([user, user, user])
+    })))
 
   it.live("whose program is not installed is a defect that names the package", () =>
     Effect.gen(function*() {
