@@ -7,7 +7,8 @@
  * - nothing is accepted but a response from the server asked (the socket is connected), with that id and that question;
  *   whatever else arrives is ignored, and the wait for the real answer goes on
  * - a server that refuses, fails or cannot be reached is followed by the next at once, one that is silent after its
- *   timeout; for half a minute after that it is asked last
+ *   timeout; one that is silent or cannot be reached is asked last for half a minute, but one that answers that it
+ *   failed or refuses is not: that may well be about the one name (RFC 2308 §7.1)
  * - an interruption closes the socket at once
  *
  * Not here: names (search lists, chains of CNAMEs, hosts files: `DnsResolver`), and any cache.
@@ -106,6 +107,8 @@ export class Entropy extends Context.Reference<Entropy>()("effect-dial/DnsExchan
 export class ServerFailed extends Data.TaggedError("ServerFailed")<{
   readonly server: SocketAddress
   readonly reason: ResolveReason
+  /** Whether it said nothing of use in its time, or could not be reached: it is asked last for a while. */
+  readonly silent: boolean
   readonly cause?: unknown
 }> {
   override get message(): string {
@@ -162,7 +165,7 @@ export const make = (options: ExchangeOptions): Effect.Effect<Ask, never, Transp
           if (server === undefined) return Effect.fail(noAnswer(question, failures))
           return Effect.matchEffect(askServer({ transport, next, options, server, question }), {
             onFailure: (failure) => {
-              if (failure.reason !== "Refused") penalties.set(server, clock.unsafeCurrentTimeMillis() + penaltyMillis)
+              if (failure.silent) penalties.set(server, clock.unsafeCurrentTimeMillis() + penaltyMillis)
               return go(index + 1, [...failures, failure])
             },
             onSuccess: (message) => {
@@ -214,7 +217,8 @@ const askServer = (it: Try): Effect.Effect<DnsMessage.Message, ServerFailed> => 
         duration: options.timeout ?? defaultTimeout,
         onTimeout: () => {
           const cause = MutableRef.get(garbage)
-          return new ServerFailed({ server, reason: cause === undefined ? "Timeout" : "InvalidResponse", cause })
+          const reason = cause === undefined ? "Timeout" : "InvalidResponse"
+          return new ServerFailed({ server, reason, silent: true, cause })
         }
       })
     )
@@ -224,18 +228,28 @@ const answered = (
   server: SocketAddress,
   message: DnsMessage.Message
 ): Effect.Effect<DnsMessage.Message, ServerFailed> => {
+  const failed = (reason: ResolveReason, says: string) =>
+    Effect.fail(new ServerFailed({ server, reason, silent: false, cause: new Error(says) }))
   switch (message.responseCode) {
     case "NoError":
+      return isReferral(message)
+        ? failed("ServerFailure", "it only names other name servers")
+        : Effect.succeed(message)
     case "NameError":
       return Effect.succeed(message)
     case "Refused":
-      return Effect.fail(new ServerFailed({ server, reason: "Refused" }))
+      return failed("Refused", "it says Refused")
     default:
-      return Effect.fail(
-        new ServerFailed({ server, reason: "ServerFailure", cause: new Error(`it says ${message.responseCode}`) })
-      )
+      return failed("ServerFailure", `it says ${message.responseCode}`)
   }
 }
+
+/**
+ * Not an answer for a stub resolver, which needs a server that does the rest of the work (RFC 1034 §5.3.1): taken for
+ * one, it would say that the name has no such record.
+ */
+const isReferral = ({ answers, authoritative, authorities, recursionAvailable }: DnsMessage.Message): boolean =>
+  !recursionAvailable && !authoritative && answers.length === 0 && !authorities.some(({ type }) => type === "SOA")
 
 /** What was sent, for the check of what comes. */
 interface Sent {
@@ -286,16 +300,38 @@ const overUdp = (
 ): Effect.Effect<DnsMessage.Message, ServerFailed> => {
   const { bytes, sent } = prepare(it, udpPayloadSize)
   return connected(it, "dgram", (connection) => {
-    const wait: Effect.Effect<DnsMessage.Message, ConnectionLost> = Effect.flatMap(connection.read, (datagram) => {
-      if (Option.isNone(datagram)) return wait
-      const message = DnsMessage.decode(datagram.value)
-      if (Either.isRight(message)) return accepts(sent, message.right) ? Effect.succeed(message.right) : wait
-      MutableRef.set(garbage, message.left)
-      return wait
-    })
+    const wait: Effect.Effect<DnsMessage.Message, ConnectionLost | ServerFailed> = Effect.flatMap(
+      connection.read,
+      (datagram) => {
+        if (Option.isNone(datagram)) return wait
+        const message = DnsMessage.decode(datagram.value)
+        if (Either.isRight(message)) return accepts(sent, message.right) ? Effect.succeed(message.right) : wait
+        const head = headOf(sent, datagram.value)
+        if (head === undefined) {
+          MutableRef.set(garbage, message.left)
+          return wait
+        }
+        return head.truncated ? Effect.succeed(head) : Effect.fail(malformed(it.server, message.left))
+      }
+    )
     return Effect.zipRight(connection.write(bytes), wait)
   })
 }
+
+/**
+ * The header and the question of a message that cannot be read beyond them, when it is the answer to what was sent: its
+ * server has no better one. All that matters of one that was cut off (some servers do so inside a record) is here.
+ */
+const headOf = (sent: Sent, bytes: Uint8Array): DnsMessage.Message | undefined => {
+  const head = bytes.slice(0, DnsMessage.encodeQuestion(0, sent.question).length)
+  // The counts of the records, which do not follow.
+  head.fill(0, 6, 12)
+  const message = Either.getRight(DnsMessage.decode(head))
+  return Option.getOrUndefined(Option.filter(message, (message) => accepts(sent, message)))
+}
+
+const malformed = (server: SocketAddress, cause: unknown): ServerFailed =>
+  new ServerFailed({ server, reason: "InvalidResponse", silent: false, cause })
 
 /** RFC 1035 §4.2.2: each message is preceded by its length in two octets. */
 const overTcp = (it: Try): Effect.Effect<DnsMessage.Message, ServerFailed> => {
@@ -307,10 +343,12 @@ const overTcp = (it: Try): Effect.Effect<DnsMessage.Message, ServerFailed> => {
     (connection) => Effect.zipRight(connection.write(framed), frame(connection, Chunk.empty()))
   ).pipe(
     Effect.flatMap((frame) => {
-      const message = frame === undefined ? undefined : Option.getOrUndefined(Either.getRight(DnsMessage.decode(frame)))
-      return message !== undefined && accepts(sent, message) && !message.truncated
-        ? Effect.succeed(message)
-        : Effect.fail(new ServerFailed({ server: it.server, reason: "InvalidResponse" }))
+      if (frame === undefined) return Effect.fail(malformed(it.server, new Error("it ends before the answer does")))
+      const message = DnsMessage.decode(frame)
+      if (Either.isLeft(message)) return Effect.fail(malformed(it.server, message.left))
+      return accepts(sent, message.right) && !message.right.truncated
+        ? Effect.succeed(message.right)
+        : Effect.fail(malformed(it.server, new Error("it is cut off, or the answer to another question")))
     })
   )
 }
@@ -347,15 +385,17 @@ const joined = (chunks: Chunk.Chunk<Uint8Array>): Uint8Array => {
 const connected = <A>(
   { server, transport }: Try,
   socketType: SocketType,
-  use: (connection: Connection) => Effect.Effect<A, ConnectionLost>
+  use: (connection: Connection) => Effect.Effect<A, ConnectionLost | ServerFailed>
 ): Effect.Effect<A, ServerFailed> =>
   Effect.acquireUseRelease(
     Scope.make(),
-    (scope): Effect.Effect<A, AttemptError | ConnectionLost> =>
+    (scope): Effect.Effect<A, AttemptError | ConnectionLost | ServerFailed> =>
       Effect.flatMap(
         Attempt.connectIn(scope, transport, { socketType, address: server, options: {} }, undefined, undefined),
         use
       ),
     // Nothing is worth flushing to a server that has answered, or need not any more.
     (scope) => Scope.close(scope, Exit.interrupt(FiberId.none))
-  ).pipe(Effect.mapError((cause) => new ServerFailed({ server, reason: "Temporary", cause })))
+  ).pipe(Effect.mapError((cause) =>
+    cause._tag === "ServerFailed" ? cause : new ServerFailed({ server, reason: "Temporary", silent: true, cause })
+  ))

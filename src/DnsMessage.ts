@@ -58,7 +58,8 @@ export interface Question {
 }
 
 /**
- * RFC 1035 §4.1.1's RCODE, in words; a number for one that has none here.
+ * RFC 1035 §4.1.1's RCODE, in words; a number for one that has none here. With EDNS it has 12 bits (RFC 6891 §6.1.3):
+ * 16 is BADVERS, whose lower four bits alone would be `NoError`.
  *
  * @since 0.2.0
  * @category models
@@ -182,7 +183,7 @@ export const encodeQuestion = (
   })
 
 /**
- * A response as bytes: what a name server in a test says.
+ * A response as bytes: what a name server in a test says. A response code over 15 needs a `udpPayloadSize`.
  *
  * @since 0.2.0
  * @category codec
@@ -201,7 +202,7 @@ export const encodeResponse = (message: Message): Uint8Array => {
     questions: question === undefined ? [] : [asked(question)],
     answers: answers.map(packed),
     authorities: authorities.map(packed),
-    additionals: [...additionals.map(packed), ...udpPayloadSize === undefined ? [] : [edns(udpPayloadSize)]]
+    additionals: [...additionals.map(packed), ...udpPayloadSize === undefined ? [] : [edns(udpPayloadSize, code >> 4)]]
   })
 }
 
@@ -211,8 +212,8 @@ const typeName = (type: RecordType): Packet.RecordType =>
 
 const asked = ({ name, type }: Question): Packet.Question => ({ name, type: typeName(type), class: "IN" })
 
-const edns = (udpPayloadSize: number): Packet.Answer =>
-  ({ type: "OPT", name: ".", udpPayloadSize, extendedRcode: 0, ednsVersion: 0, flags: 0, options: [] }) as never
+const edns = (udpPayloadSize: number, extendedRcode = 0): Packet.Answer =>
+  ({ type: "OPT", name: ".", udpPayloadSize, extendedRcode, ednsVersion: 0, flags: 0, options: [] }) as never
 
 const packed = (record: DnsRecord): Packet.Answer => {
   const head = { name: record.name === "" ? "." : record.name, ttl: record.timeToLive, class: "IN" }
@@ -468,13 +469,15 @@ const messageOf = (
   const opt = places.find(({ code, section }) => section === 2 && code === optCode)
   const type = question?.plain === true ? recordTypes.get(question.code) : undefined
   const flags = packet.flags ?? 0
+  // RFC 6891 §6.1.3: its upper eight bits stand first where the TTL of another record does.
+  const code = (flags & 15) | (opt === undefined ? 0 : (bytes[opt.at + 4] ?? 0) << 4)
   return {
     id: packet.id ?? 0,
     response: packet.type === "response",
     truncated: (flags & Packet.TRUNCATED_RESPONSE) !== 0,
     authoritative: (flags & Packet.AUTHORITATIVE_ANSWER) !== 0,
     recursionAvailable: (flags & Packet.RECURSION_AVAILABLE) !== 0,
-    responseCode: responseCodes[flags & 15] ?? (flags & 15),
+    responseCode: responseCodes[code] ?? code,
     question: type === undefined ? undefined : { name: packet.questions?.[0]?.name ?? "", type },
     answers: section(0),
     authorities: section(1),

@@ -423,18 +423,26 @@ const lookUp = (
     if (listed !== undefined && family !== undefined) return Effect.succeed(fromList(name, listed, family))
     return Effect.flatMap(settings, ({ ask, ndots, search }) => {
       const candidates = searched(name, search, ndots)
-      const go = (index: number, last: Nothing): Effect.Effect<Outcome, ResolveError> => {
+      const go = (index: number, before: Nothing | undefined): Effect.Effect<Outcome, ResolveError> => {
         const candidate = candidates[index]
-        if (candidate === undefined) return Effect.succeed(last)
+        if (candidate === undefined) return Effect.succeed(before ?? nothing)
         return Effect.flatMap(
           Effect.mapError(chase(ask, candidate, type), (error) => new ResolveError({ ...error, host: String(name) })),
-          (outcome) => outcome._tag === "Nothing" && outcome.noName ? go(index + 1, outcome) : Effect.succeed(outcome)
+          (outcome) => {
+            if (outcome._tag === "Found") return Effect.succeed(outcome)
+            const all = before === undefined ? outcome : { ...outcome, timeToLive: lower(before, outcome) }
+            return outcome.noName ? go(index + 1, all) : Effect.succeed(all)
+          }
         )
       }
-      return go(0, nothing)
+      return go(0, undefined)
     })
   })
 }
+
+/** That none of several names exists may be believed for as long as each of them may be. */
+const lower = (self: Nothing, that: Nothing): Duration.Duration | undefined =>
+  self.timeToLive && that.timeToLive && Duration.min(self.timeToLive, that.timeToLive)
 
 const loopback: { readonly [F in IpFamily]: Address.IpAddress } = {
   inet: Either.getOrThrow(Address.parse("127.0.0.1")),
@@ -480,8 +488,11 @@ const searched = (
   return ascii.split(".").length - 1 >= ndots ? [ascii, ...others] : [...others, ascii]
 }
 
-/** How long a chain of CNAMEs may be. BIND and glibc stop at 16 and 10. */
-const longestChain = 10
+/**
+ * How long a chain of CNAMEs may be. BIND and unbound ask on 11 times, each time for as much of it as one server knows,
+ * so that what they answer can be longer than that; glibc and c-ares follow all that is in one answer.
+ */
+const longestChain = 16
 
 /** Ask for a name, and for what its chain of CNAMEs leads to where the answer does not say that too. */
 const chase = (

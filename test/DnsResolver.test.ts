@@ -154,6 +154,9 @@ describe("a lookup", () => {
 describe("a chain of CNAMEs", () => {
   const chain = (...records: ReadonlyArray<DnsMessage.DnsRecord>) => ({ A: { answers: records }, AAAA: {} })
   const of = (script: NameServer.Script) => world({ script }, answers("www.test", { families: ["inet"] }))
+  /** From www.test by c1.test on to the n-th. */
+  const links = (n: number) =>
+    Array.from({ length: n }, (_, k) => cname(k === 0 ? "www.test" : `c${k}.test`, `c${k + 1}.test`))
 
   it.live("is followed inside the answer, and has the lowest time to live of it", () =>
     Effect.gen(function*() {
@@ -191,11 +194,10 @@ describe("a chain of CNAMEs", () => {
         "www.test": chain(cname("www.test", "b.test")),
         "b.test": chain(cname("b.test", "www.test"))
       }],
-      ["that is too long", {
-        "www.test": chain(
-          cname("www.test", "c0.test"),
-          ...Array.from({ length: 12 }, (_, n) => cname(`c${n}.test`, `c${n + 1}.test`))
-        )
+      ["of 17 inside an answer", { "www.test": chain(...links(17)) }],
+      ["of 17 over several answers", {
+        "www.test": chain(...links(17).slice(0, 9)),
+        "c9.test": chain(...links(17).slice(9))
       }]
     ] as const
   ) {
@@ -205,6 +207,17 @@ describe("a chain of CNAMEs", () => {
         expect(value).toEqual([expect.stringMatching(/ inet InvalidResponse$/)])
       }))
   }
+
+  it.live("of 16 is followed: a server that asked 11 times itself can have found as many", () =>
+    Effect.gen(function*() {
+      const inside = yield* of({ "www.test": chain(...links(16), a("c16.test", "192.0.2.3")) })
+      expect(inside.value).toEqual(["10 inet 192.0.2.3 for 60 s"])
+      const over = yield* of({
+        "www.test": chain(...links(16).slice(0, 9)),
+        "c9.test": chain(...links(16).slice(9), a("c16.test", "192.0.2.3"))
+      })
+      expect(over.value).toEqual(["20 inet 192.0.2.3 for 60 s"])
+    }))
 
   it.live("that leads to nothing is NotFound", () =>
     Effect.gen(function*() {
@@ -241,6 +254,67 @@ describe("the servers", () => {
         expect(value).toEqual(["20 inet 192.0.2.1 for 60 s"])
       }))
   }
+
+  for (
+    const [what, reply] of [
+      ["says BADVERS, whose lower bits alone are NoError (RFC 6891 §6.1.3),", { code: 16 }],
+      ["only names other servers", {
+        authorities: [{ type: "NS", name: "test", timeToLive: 60, target: "ns.test" }],
+        lie: { recursionAvailable: false }
+      }]
+    ] as const
+  ) {
+    it.live(`one that ${what} has not answered`, () =>
+      Effect.gen(function*() {
+        expect((yield* a4({ script: { "web.test": reply }, other: good })).value).toEqual([
+          "20 inet 192.0.2.1 for 60 s"
+        ])
+        expect((yield* a4({ script: { "web.test": reply } })).value).toEqual(["20 inet ServerFailure"])
+      }))
+  }
+
+  it.live("one that fails for a name is asked first for the next all the same", () =>
+    Effect.gen(function*() {
+      const { log, otherLog } = yield* world(
+        { script: { "broken.test": { code: "ServerFailure" }, ...good }, other: { "broken.test": both } },
+        Effect.zip(answers("broken.test", { families: ["inet"] }), answers("web.test", { families: ["inet"] }))
+      )
+      expect(log.map(({ name }) => name)).toEqual(["broken.test", "web.test"])
+      expect(otherLog.map(({ name }) => name)).toEqual(["broken.test"])
+    }))
+
+  it.live("one whose answer breaks its format is followed by the next at once: it has no better one", () =>
+    Effect.gen(function*() {
+      // RFC 9460 §2.2: a client rejects all of a set in which one is malformed.
+      const record: DnsMessage.DnsRecord = {
+        type: "Other",
+        name: "web.test",
+        timeToLive: 60,
+        code: 65,
+        data: new Uint8Array(1)
+      }
+      const script = { "web.test": { HTTPS: { answers: [record] } } }
+      const query = Effect.flatMap(
+        DnsResolver.DnsResolver,
+        ({ query }) => Effect.flip(query(name("web.test"), "HTTPS"))
+      )
+      const { log, millis, value } = yield* world({ script, other: script }, query)
+      expect([value.reason, millis, log.length]).toEqual(["InvalidResponse", 40, 2])
+    }))
+
+  it.live("one that cuts off inside a record is asked again over TCP", () =>
+    Effect.gen(function*() {
+      const whole = NameServer.make({ "web.test": { A: Array.from({ length: 40 }, (_, n) => `192.0.2.${n + 1}`) } })
+      const cut: Behaviour.Behaviour = (connection) =>
+        Effect.flatMap(connection.read, (datagram) => {
+          const query = Either.getOrThrow(DnsMessage.decode(Option.getOrThrow(datagram)))
+          const bytes = whole.replies(query, "udp", 0)[0]?.bytes.slice(0, 100) ?? new Uint8Array()
+          bytes.set([(bytes[2] ?? 0) | 2], 2)
+          return connection.write(bytes)
+        })
+      const { value } = yield* a4({ listeners: { "dgram 53": cut, 53: whole.listeners[53] } })
+      expect(value).toEqual([expect.stringMatching(/^30 inet 192.0.2.1 .* 192.0.2.40 for 60 s$/)])
+    }))
 
   it.live("one that is not there (ICMP) is followed by the next at once", () =>
     Effect.gen(function*() {
@@ -403,6 +477,23 @@ describe("names", () => {
       expect(yield* asked("db", { "db.a.test": { A: {} }, "db.b.test": both })).toEqual(["db.a.test", "inet NotFound"])
     }))
 
+  it.live("of which none exists are NotFound for as long as each of them is", () =>
+    Effect.gen(function*() {
+      const none = (seconds: number) => ({ code: "NameError", authorities: [soa(seconds)] }) as const
+      const ask = (script: NameServer.Script) =>
+        world({ script, options: { search } }, answers("db", { families: ["inet"] }))
+      const { value } = yield* ask({ "db.a.test": none(90), "db.b.test": none(20), db: none(900) })
+      expect(value).toEqual(["30 inet NotFound for 20 s"])
+      expect((yield* ask({ "db.a.test": none(90), db: none(900) })).value).toEqual(["30 inet NotFound"])
+    }))
+
+  it.live("of one label are asked for as they are when there is no search list", () =>
+    Effect.gen(function*() {
+      const { log, value } = yield* world({ script: { db: both } }, answers("db", { families: ["inet"] }))
+      expect(value).toEqual(["10 inet 192.0.2.1 for 60 s"])
+      expect(log.map(({ name }) => name)).toEqual(["db"])
+    }))
+
   it.live("are not searched on after a failure", () =>
     Effect.gen(function*() {
       const refused = { code: "ServerFailure" } as const
@@ -516,6 +607,32 @@ describe("the machine's own configuration", () => {
         { hosts: { dns: { addresses: ["10.0.0.53"], listeners: server.listeners } } }
       )
       expect(told).toEqual([["0 inet NotFound"], ["0 inet NotFound"], 2, ["inet", "192.0.2.9", "for", "60", "s"]])
+    }))
+
+  it.live("says how long a server has, how often each is asked and who is first (timeout, attempts, rotate)", () =>
+    Effect.gen(function*() {
+      const resolvConf = "nameserver 10.0.0.53\nnameserver 10.0.0.54\noptions timeout:2 attempts:3 rotate\n"
+      const fileSystem = FileSystem.layerNoop({
+        readFileString: (path) => Effect.succeed(path === "/etc/resolv.conf" ? resolvConf : "")
+      })
+      const servers = [NameServer.make({ "web.test": "silence" }), NameServer.make({ "web.test": "silence" })] as const
+      const told = yield* SimNetwork.run(
+        Effect.replicateEffect(answers("web.test", { families: ["inet"] }), 2).pipe(
+          Effect.provide(DnsResolver.layer()),
+          Effect.provide(fileSystem)
+        ),
+        {
+          hosts: {
+            dns: { addresses: ["10.0.0.53"], listeners: servers[0].listeners },
+            dns2: { addresses: ["10.0.0.54"], listeners: servers[1].listeners }
+          }
+        }
+      )
+      expect(told).toEqual([["12000 inet Timeout"], ["24000 inet Timeout"]])
+      expect(servers.map(({ log }) => log.map(({ at }) => at))).toEqual([
+        [0, 4000, 8000, 14_000, 18_000, 22_000],
+        [2000, 6000, 10_000, 12_000, 16_000, 20_000]
+      ])
     }))
 
   it.live("that is not there is 127.0.0.1, as for glibc", () =>
