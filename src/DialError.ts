@@ -376,15 +376,26 @@ export type DialError = InvalidEndpoint | ResolveError | AllAttemptsFailed | Dia
  *
  * - `End`: both sides finished; nothing was lost
  * - `Reset`: the peer or the network broke it (ECONNRESET, EPIPE, ECONNABORTED)
+ * - `Refused`: what a datagram socket sent was answered that nobody listens there (ECONNREFUSED, from ICMP)
  * - `Aborted`: this side discarded it (`abort`, or a close whose flush deadline passed)
  * - `TimedOut`: the kernel's retransmissions or keep-alive probes went unanswered (ETIMEDOUT)
  * - `Truncated`: a TLS peer ended its stream without saying so (close_notify): it may have been cut short
+ * - `TooLong`: a datagram is longer than the network carries (EMSGSIZE). That write failed and sent nothing; the
+ *   connection is as it was, so only a write tells this and `Connection.lost` never does
  * - `Error`: anything else; see `code` and `cause`
  *
  * @since 0.1.0
  * @category connection
  */
-export type LostReason = "End" | "Reset" | "Aborted" | "TimedOut" | "Truncated" | "Error"
+export type LostReason =
+  | "End"
+  | "Reset"
+  | "Refused"
+  | "Aborted"
+  | "TimedOut"
+  | "Truncated"
+  | "TooLong"
+  | "Error"
 
 /**
  * Twisted: `connectionLost(reason)`. An established connection ended; also what a read or write fails with after that.
@@ -399,7 +410,8 @@ export class ConnectionLost extends Data.TaggedError("ConnectionLost")<{
   readonly cause?: unknown
 }> {
   override get message(): string {
-    return printable(`connection to ${this.address} lost: ${lostReasonText[this.reason]}${codeSuffix(this.code)}`)
+    const what = this.reason === "TooLong" ? `write to ${this.address}` : `connection to ${this.address} lost`
+    return printable(`${what}: ${lostReasonText[this.reason]}${codeSuffix(this.code)}`)
   }
 }
 
@@ -477,11 +489,13 @@ export const fromErrno = (code: string | undefined, operation: AttemptOperation)
  * @category errno
  */
 export const lostFromErrno = (code: string | undefined): LostReason => {
-  switch (fromErrno(code, "connect")) {
+  if (code === "EMSGSIZE") return "TooLong"
+  const reason = fromErrno(code, "connect")
+  switch (reason) {
     case "Reset":
-      return "Reset"
+    case "Refused":
     case "TimedOut":
-      return "TimedOut"
+      return reason
     default:
       return "Error"
   }
@@ -546,9 +560,11 @@ const resolveText = ({ code, detail, reason }: ResolveError): string =>
 const lostReasonText: { readonly [R in LostReason]: string } = {
   End: "ended cleanly",
   Reset: "reset by peer",
+  Refused: "nobody listens there",
   Aborted: "aborted by this side",
   TimedOut: "the peer stopped answering",
   Truncated: "the stream may have been cut short",
+  TooLong: "the datagram is longer than the network carries",
   Error: "failed"
 }
 

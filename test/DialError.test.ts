@@ -105,6 +105,8 @@ describe("lostFromErrno", () => {
     ["EPIPE", "Reset"],
     ["ECONNABORTED", "Reset"],
     ["ETIMEDOUT", "TimedOut"],
+    ["ECONNREFUSED", "Refused"],
+    ["EMSGSIZE", "TooLong"],
     ["EHOSTUNREACH", "Error"],
     ["ENETDOWN", "Error"],
     ["ENOBUFS", "Error"],
@@ -299,6 +301,14 @@ const messages: ReadonlyArray<readonly [Error, string]> = [
   [
     new ConnectionLost({ address: v4, reason: "TimedOut", code: "ETIMEDOUT" }),
     "connection to 192.0.2.10:443 lost: the peer stopped answering (ETIMEDOUT)"
+  ],
+  [
+    new ConnectionLost({ address: v4, reason: "Refused", code: "ECONNREFUSED" }),
+    "connection to 192.0.2.10:443 lost: nobody listens there (ECONNREFUSED)"
+  ],
+  [
+    new ConnectionLost({ address: v4, reason: "TooLong", code: "EMSGSIZE" }),
+    "write to 192.0.2.10:443: the datagram is longer than the network carries (EMSGSIZE)"
   ],
   [
     new ConnectionLost({ address: v4, reason: "Error", code: "ENETDOWN" }),

@@ -26,6 +26,7 @@ import * as Net from "node:net"
 import * as Os from "node:os"
 import * as Address from "../Address.js"
 import { AttemptError, ConnectionLost, fromErrno, lostFromErrno, type LostReason } from "../DialError.js"
+import { impossible } from "../internal/impossible.js"
 import { type CloseMode, type OpenRequest, type SocketHandle, Transport } from "../Transport.js"
 import { DatagramHandle, type DatagramRequest } from "./internal/datagrams.js"
 import { type Receiver, taken, type TakenSocket } from "./internal/taken.js"
@@ -71,23 +72,10 @@ const handleFor = (request: OpenRequest): SocketHandle =>
     ? new DatagramHandle(request as DatagramRequest)
     : new NodeSocketHandle(request)
 
-/** What Node would not refuse, or not in words. */
-const refusal = (
-  { address, localAddress, socketType }: OpenRequest
-): readonly [AttemptError["reason"], string] | undefined => {
-  if (socketType === "dgram" && address._tag === "Unix") return ["Unsupported", "Node has no UNIX datagram sockets"]
-  if (localAddress !== undefined && localAddress.family !== address.family) {
-    return ["InvalidArgument", `a local address of family ${localAddress.family}`]
-  }
-  if (address._tag !== "Unix") return zoneRefusal(address) ?? (localAddress && zoneRefusal(localAddress))
-  if (localAddress !== undefined) return ["Unsupported", "Node cannot bind a UNIX socket before it connects"]
-  // Node takes an empty path for TCP on localhost and connects to the first 107 bytes of one that is too long.
-  const size = Buffer.byteLength(sunPath(address.path))
-  if (size === 0) return ["InvalidArgument", "a UNIX socket without a name"]
-  if (size > (address.path._tag === "Abstract" ? sunPathBytes : sunPathBytes - 1)) {
-    return ["InvalidArgument", `a UNIX socket path of ${size} bytes, more than the kernel can hold`]
-  }
-  return undefined
+/** What Node would not refuse, or not in words: it takes an empty path for TCP on localhost and cuts a long one. */
+const refusal = (request: OpenRequest): readonly [AttemptError["reason"], string] | undefined => {
+  const { address, localAddress } = request
+  return impossible(request, maxPathBytes) ?? zoneRefusal(address) ?? (localAddress && zoneRefusal(localAddress))
 }
 
 /** Node takes for a host name, and looks up, what it does not read as an address. */
@@ -105,8 +93,7 @@ const zoneRefusal = (address: Address.SocketAddress): readonly [AttemptError["re
   return Net.isIP(ip.toString()) === 0 ? ["Unsupported", `Node cannot name the interface ${ip.zone}`] : undefined
 }
 
-/** `sizeof(sun_path)`, on Linux and elsewhere. */
-const sunPathBytes = (Os.platform() === "linux" ? Address.linuxUnixPathMaxBytes : Address.bsdUnixPathMaxBytes) + 1
+const maxPathBytes = Os.platform() === "linux" ? Address.linuxUnixPathMaxBytes : Address.bsdUnixPathMaxBytes
 
 /** As sun_path has it: an abstract name begins with NUL. */
 const sunPath = (path: Address.UnixPath): string => path._tag === "Abstract" ? `\0${path.name}` : path.path

@@ -82,11 +82,16 @@ export const resolverFails = (reason: ResolveReason): NameFault => names.Resolve
 /**
  * What becomes of an attempt to connect. Delays are from the SYN's arrival.
  *
+ * A datagram socket connects without a packet. `Refused` answers what it sends; `SilentSyn` and the two unreachables
+ * swallow it (Linux tells a datagram socket of neither); what else is of a handshake does not befall it.
+ *
  * - `Refused`, `HostUnreachable`, `NetworkUnreachable`: the network says no, one round trip later
  * - `SilentSyn`: nobody answers; the kernel gives up after its retries, some two minutes later
  * - `SlowSynAck`: the answer comes `delay` late
  * - `AcceptedThenClosed`, `AcceptedThenReset`: connected, and at once ended or broken by the peer
  * - `LocalAddressNotAvailable`, `BindInUse`: binding the local address fails
+ * - `PermissionDenied`: a firewall, a route or a UNIX path's permissions forbid it
+ * - `BacklogFull`: the listener's queue is full: a UNIX connect fails at once, a SYN is not answered
  * - `NoDescriptors`: the process has no descriptor left
  *
  * @since 0.1.0
@@ -102,6 +107,8 @@ export type ConnectFault = Data.TaggedEnum<{
   AcceptedThenReset: {}
   LocalAddressNotAvailable: {}
   BindInUse: {}
+  PermissionDenied: {}
+  BacklogFull: {}
   NoDescriptors: {}
 }>
 
@@ -180,6 +187,22 @@ export const localAddressNotAvailable: ConnectFault = connecting.LocalAddressNot
 export const bindInUse: ConnectFault = connecting.BindInUse()
 
 /**
+ * It is forbidden (EACCES from connect).
+ *
+ * @since 0.2.0
+ * @category connecting
+ */
+export const permissionDenied: ConnectFault = connecting.PermissionDenied()
+
+/**
+ * The listener does not accept fast enough, and its queue is full (EAGAIN from connect on a UNIX socket).
+ *
+ * @since 0.2.0
+ * @category connecting
+ */
+export const backlogFull: ConnectFault = connecting.BacklogFull()
+
+/**
  * The process has no descriptor left for a socket (EMFILE).
  *
  * @since 0.1.0
@@ -192,7 +215,7 @@ export const noDescriptors: ConnectFault = connecting.NoDescriptors()
 // -----------------------------------------------------------------------------
 
 /**
- * What becomes of the bytes of one direction of a connection.
+ * What becomes of the bytes of one direction of a connection. Of these only `SilentDeath` befalls datagrams.
  *
  * - `Sliced`: they arrive in pieces of at most `bytes`, each read on its own
  * - `Stalled`: nothing sent from here on arrives before `duration` has passed (`"infinity"`: never)

@@ -29,8 +29,9 @@ import * as Tracer from "effect/Tracer"
 import * as Address from "../Address.js"
 import * as Connection from "../Connection.js"
 import * as Dialer from "../Dialer.js"
-import { type AttemptError } from "../DialError.js"
+import { AttemptError } from "../DialError.js"
 import * as DialEvent from "../DialEvent.js"
+import { impossible } from "../internal/impossible.js"
 import { Resolver } from "../Resolver.js"
 import { SourceAddress } from "../SourceAddress.js"
 import { type OpenRequest, type SocketHandle, Transport } from "../Transport.js"
@@ -61,7 +62,7 @@ export type Ports = Resolver | Transport | SourceAddress
 export interface Accounting {
   /** Sockets opened through a Transport and not closed. */
   readonly dialed: number
-  /** Sockets that listeners accepted and not closed. */
+  /** Sockets that listeners accepted and not closed; a datagram listener is one socket for all and accepts none. */
   readonly accepted: number
   /** Listeners, those of the topology among them. */
   readonly listening: number
@@ -264,14 +265,13 @@ const open = (network: Network, host: Host, request: OpenRequest): Effect.Effect
   Effect.flatMap(whoOpens, (openedBy) =>
     Clock.clockWith((clock) => {
       if (clock !== network.agenda.clock) return Effect.die(new Error(otherClock))
-      const { address, localAddress } = request
-      if (localAddress !== undefined && localAddress.family !== address.family) {
-        return Effect.fail(attemptError(request, "socket", "EINVAL"))
+      const refused = impossible(request, Address.linuxUnixPathMaxBytes)
+      if (refused !== undefined) {
+        const [reason, detail] = refused
+        const { address, localAddress } = request
+        return Effect.fail(new AttemptError({ operation: "socket", address, localAddress, reason, detail }))
       }
-      if (address._tag === "Unix" && address.path._tag === "Pathname" && address.path.path === "") {
-        return Effect.fail(attemptError(request, "socket", "EINVAL"))
-      }
-      const socket = network.open(host, { ...request, address: Address.normalise(address) }, openedBy)
+      const socket = network.open(host, { ...request, address: Address.normalise(request.address) }, openedBy)
       return socket === undefined ? Effect.fail(attemptError(request, "socket", "EMFILE")) : Effect.succeed(socket)
     }))
 
@@ -329,6 +329,7 @@ const shutDown = (network: Network): Effect.Effect<void> =>
 /** Every socket of a host is gone; the fibers of its behaviours, to be interrupted. */
 const crash = (host: Host): ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown>> => {
   for (const socket of host.sockets) socket.crash()
+  for (const { flows } of host.listeners.values()) for (const flow of flows) flow.crash()
   return [...host.behaviours]
 }
 
@@ -375,7 +376,7 @@ const steering = (network: Network): Context.Tag.Service<SimNetwork> => {
       Effect.map(
         Effect.acquireRelease(
           Effect.map(whoOpens, (openedBy) => network.listen(network.host(name), where, behaviour, openedBy)),
-          (listener) => Effect.sync(() => network.host(name).listeners.delete(listener.key))
+          (listener) => network.unlisten(listener)
         ),
         ({ address }) => network.dialable(network.host(name), address)
       ),

@@ -5,18 +5,31 @@
  * - literals are "looked up" by ourselves, in the same step: Node would ask `dns.lookup`
  * - Node reads on whether anybody asks or not; what is unread beyond {@link roomBytes} is dropped, as a kernel drops what
  *   finds its buffer full
- * - an error of one send (too long, say) is that write's; a refusal by ICMP, which names no datagram, is the socket's end
+ * - a datagram that is too long is that write's failure alone; a refusal by ICMP, which names no datagram, is the
+ *   socket's end
+ * - the kernel reports an ICMP refusal to the next call, be it a send: that send has sent nothing
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Dgram from "node:dgram"
 import * as Net from "node:net"
 import * as Address from "../../Address.js"
-import { AttemptError, ConnectionLost, fromErrno, lostFromErrno, type LostReason } from "../../DialError.js"
+import {
+  AttemptError,
+  type AttemptOperation,
+  type AttemptReason,
+  ConnectionLost,
+  fromErrno,
+  lostFromErrno,
+  type LostReason
+} from "../../DialError.js"
 import type { CloseMode, OpenRequest, SocketHandle } from "../../Transport.js"
 
 /** What a socket keeps for a reader that has not come: Linux's default receive buffer. */
 const roomBytes = 212_992
+
+/** What Linux counts for a datagram beside its bytes, so that empty ones fill the room too. */
+const bookkeepingBytes = 768
 
 type Resume<A, E = never> = (effect: Effect.Effect<A, E>) => void
 
@@ -40,17 +53,22 @@ export class DatagramHandle implements SocketHandle {
   private settled: ((error?: AttemptError) => void) | undefined
   private operation: "bind" | "connect" = "bind"
   private local: Address.SocketAddress = Address.unnamed
+  /** The peer as Node writes it. */
+  private peer: { readonly address: string; readonly port: number } | undefined
   private death: ConnectionLost | undefined
   private readWaiter: Resume<Option.Option<Uint8Array>, ConnectionLost> | undefined
   private readonly lossWaiters = new Set<Resume<ConnectionLost>>()
+  private readonly flushWaiters = new Set<Resume<void, ConnectionLost>>()
   private unread: Array<Uint8Array> = []
   private unreadBytes = 0
-  readonly unsent = 0
+  /** Datagrams that Node has and has not told of; `unsent` is their bytes. */
+  private sending = 0
+  unsent = 0
 
   constructor(private readonly request: DatagramRequest) {
     const socket = Dgram.createSocket({ type: request.address.family === "inet6" ? "udp6" : "udp4", lookup: literal })
     socket.on("error", (error) => this.failed(error))
-    socket.on("message", (bytes) => this.arrived(bytes))
+    socket.on("message", (bytes, from) => this.arrived(bytes, from))
     socket.on("close", () => this.lose("End"))
     this.socket = socket
   }
@@ -99,11 +117,13 @@ export class DatagramHandle implements SocketHandle {
   }
 
   /** Taken by the reader's own step, not handed to it: an interruption in between leaves it for the next read. */
-  private get takeUnread(): Effect.Effect<Option.Option<Uint8Array>> {
-    return Effect.sync(() => {
+  private get takeUnread(): Effect.Effect<Option.Option<Uint8Array>, ConnectionLost> {
+    return Effect.suspend(() => {
       const bytes = this.unread.shift()
-      this.unreadBytes -= bytes?.length ?? 0
-      return Option.fromNullable(bytes)
+      // The socket was closed in between.
+      if (bytes === undefined) return Effect.fail(this.lose("End"))
+      this.unreadBytes -= bytes.length + bookkeepingBytes
+      return Effect.succeedSome(bytes)
     })
   }
 
@@ -111,26 +131,49 @@ export class DatagramHandle implements SocketHandle {
     return Effect.async((resume) => {
       const socket = this.socket
       if (this.death !== undefined || socket === undefined) return resume(Effect.fail(this.death ?? this.lose("End")))
+      this.sending += 1
+      this.unsent += bytes.length
+      const sent = (error?: unknown) => {
+        this.sending -= 1
+        this.unsent -= bytes.length
+        const failure = error ? this.sendError(error) : undefined
+        if (this.sending === 0) this.wake(this.flushWaiters, Effect.void)
+        resume(failure === undefined ? Effect.void : Effect.fail(failure))
+      }
       try {
-        socket.send(bytes, (error) => resume(error ? Effect.fail(this.sendError(error)) : Effect.void))
+        socket.send(bytes, sent)
       } catch (error) {
-        resume(Effect.fail(this.sendError(error)))
+        sent(error)
       }
     })
   }
 
   /** What concerns this datagram alone leaves the socket as it is. */
-  private sendError(cause: unknown): ConnectionLost {
+  private sendError(cause: unknown): ConnectionLost | undefined {
     const { code } = cause as NodeJS.ErrnoException
-    return code === "EMSGSIZE" || code === "ENOBUFS"
-      ? new ConnectionLost({ address: this.remoteAddress, reason: "Error", code, cause })
-      : this.lose(lostFromErrno(code), code, cause)
+    // A queue on its way is full: lost there, as on any other queue it meets.
+    if (code === "ENOBUFS") return undefined
+    const reason = lostFromErrno(code)
+    return reason === "TooLong"
+      ? new ConnectionLost({ address: this.remoteAddress, reason, code, cause })
+      : this.lose(reason, code, cause)
   }
 
-  readonly flush = Effect.void
+  get flush(): Effect.Effect<void, ConnectionLost> {
+    return Effect.async((resume) => {
+      if (this.death !== undefined) return resume(Effect.fail(this.death))
+      if (this.sending === 0) return resume(Effect.void)
+      this.flushWaiters.add(resume)
+      return Effect.sync(() => {
+        this.flushWaiters.delete(resume)
+      })
+    })
+  }
 
-  /** Datagrams have no end. */
-  readonly end = Effect.void
+  /** Datagrams have no end: nothing is sent, and the peer is told nothing. */
+  get end(): Effect.Effect<void, ConnectionLost> {
+    return this.flush
+  }
 
   get lost(): Effect.Effect<ConnectionLost> {
     return Effect.async((resume) => {
@@ -151,6 +194,8 @@ export class DatagramHandle implements SocketHandle {
 
   close(mode: CloseMode): Effect.Effect<void> {
     return Effect.sync(() => {
+      this.unread = []
+      this.unreadBytes = 0
       this.lose(mode === "abort" ? "Aborted" : "End")
       const socket = this.socket
       this.socket = undefined
@@ -158,29 +203,30 @@ export class DatagramHandle implements SocketHandle {
     })
   }
 
-  get release(): Effect.Effect<void> {
-    return Effect.sync(() => {
-      this.unread = []
-      this.unreadBytes = 0
-    })
-  }
+  /** Nothing is left to drop: Node has the socket until it tells of its close. */
+  readonly release = Effect.void
 
   // ---------------------------------------------------------------------------
   // what Node tells
   // ---------------------------------------------------------------------------
 
   private connected(socket: Dgram.Socket): void {
-    const { address, port } = socket.address()
-    this.local = Address.socketAddress(Address.unsafeParse(address), Address.Port(port))
-    const settled = this.settled
-    this.settled = undefined
-    settled?.()
+    const local = socket.address()
+    const peer = socket.remoteAddress()
+    this.local = Address.socketAddress(Address.unsafeParse(local.address), Address.Port(local.port))
+    this.peer = peer
+    // A free port that is dialed may be the very one that the kernel gives to this end. Nobody listens there.
+    const toItself = local.port === peer.port && local.address === peer.address
+    this.settle(toItself ? this.attemptError("connect", "Refused", new Error("connected to itself")) : undefined)
   }
 
-  private arrived(bytes: Uint8Array): void {
-    if (this.death !== undefined || this.unreadBytes + bytes.length > roomBytes) return
+  private arrived(bytes: Uint8Array, from: Dgram.RemoteInfo): void {
+    // Until it was connected the kernel took from anybody what came to its port.
+    if (from.port !== this.peer?.port || from.address !== this.peer.address) return
+    const size = bytes.length + bookkeepingBytes
+    if (this.death !== undefined || this.unreadBytes + size > roomBytes) return
     this.unread.push(new Uint8Array(bytes))
-    this.unreadBytes += bytes.length
+    this.unreadBytes += size
     const reader = this.readWaiter
     this.readWaiter = undefined
     reader?.(this.takeUnread)
@@ -188,17 +234,33 @@ export class DatagramHandle implements SocketHandle {
 
   private failed(cause: unknown): void {
     const { code } = cause as NodeJS.ErrnoException
-    const settled = this.settled
-    this.settled = undefined
-    if (settled !== undefined) {
-      const { address, localAddress } = this.request
-      // Without a local address Node binds by itself, inside its connect.
-      const operation = localAddress === undefined ? "connect" : this.operation
-      return settled(
-        new AttemptError({ operation, address, localAddress, reason: fromErrno(code, operation), code, cause })
-      )
+    if (this.settled === undefined) {
+      this.lose(lostFromErrno(code), code, cause)
+      return
     }
-    this.lose(lostFromErrno(code), code, cause)
+    // Node makes the socket as it binds, and without a local address binds by itself, inside its connect.
+    const operation = code === "EMFILE" || code === "ENFILE"
+      ? "socket"
+      : this.request.localAddress === undefined
+      ? "connect"
+      : this.operation
+    this.settle(this.attemptError(operation, fromErrno(code, operation), cause, code))
+  }
+
+  private attemptError(
+    operation: AttemptOperation,
+    reason: AttemptReason,
+    cause: unknown,
+    code?: string
+  ): AttemptError {
+    const { address, localAddress } = this.request
+    return new AttemptError({ operation, address, localAddress, reason, code, cause })
+  }
+
+  private settle(error: AttemptError | undefined): void {
+    const { settled } = this
+    this.settled = undefined
+    settled?.(error)
   }
 
   /** The first cause wins; what arrived before it can still be read. */
@@ -208,9 +270,14 @@ export class DatagramHandle implements SocketHandle {
     const reader = this.readWaiter
     this.readWaiter = undefined
     reader?.(Effect.fail(death))
-    const waiters = [...this.lossWaiters]
-    this.lossWaiters.clear()
-    waiters.forEach((resume) => resume(Effect.succeed(death)))
+    this.wake(this.lossWaiters, Effect.succeed(death))
+    this.wake(this.flushWaiters, Effect.fail(death))
     return death
+  }
+
+  private wake<A, E>(waiters: Set<Resume<A, E>>, effect: Effect.Effect<A, E>): void {
+    const all = [...waiters]
+    waiters.clear()
+    for (const resume of all) resume(effect)
   }
 }

@@ -46,7 +46,7 @@ export interface Channel {
   // the receiver's end
   /** Whether the end has arrived. It may stand behind bytes that were not read. */
   readonly ended: boolean
-  /** Bytes that arrived and were not read. */
+  /** What arrived and was not read: a stream's bytes, or datagrams. */
   readonly unread: number
   /** What can be read now. */
   take(): Uint8Array | undefined

@@ -2,6 +2,7 @@
  * One direction of a simulated datagram socket: whole messages, which arrive whole, late, in another order or not at
  * all. Nobody waits for room: what finds the receiver's buffer full is dropped.
  */
+import type { StreamFault } from "../Fault.js"
 import type { Channel, ChannelEnd, Meter, Report } from "./Channel.js"
 import type { Path } from "./Path.js"
 
@@ -14,6 +15,9 @@ export class Datagrams implements Channel {
   receiver: ChannelEnd | undefined
   private buffer: Array<Uint8Array> = []
   private buffered = 0
+  private dead = false
+  /** How many bytes may be sent before nothing arrives any more. */
+  private silentAfter = Infinity
 
   constructor(
     readonly path: Path,
@@ -25,7 +29,7 @@ export class Datagrams implements Channel {
   ) {}
 
   get unread(): number {
-    return this.buffered
+    return this.buffer.length
   }
 
   get lost(): boolean {
@@ -34,9 +38,10 @@ export class Datagrams implements Channel {
 
   write(bytes: Uint8Array, done: () => void): void {
     const copy = bytes.slice()
+    const silent = this.sent >= this.silentAfter
     this.sent += copy.length
     let weight = 0
-    const arrives = this.path.send({
+    const arrives = silent ? undefined : this.path.send({
       bytes: copy.length,
       lane: undefined,
       deliver: () => {
@@ -58,7 +63,7 @@ export class Datagrams implements Channel {
 
   take(): Uint8Array | undefined {
     const bytes = this.buffer.shift()
-    this.buffered -= bytes?.length ?? 0
+    if (bytes !== undefined) this.buffered -= roomFor(bytes)
     return bytes
   }
 
@@ -68,7 +73,7 @@ export class Datagrams implements Channel {
 
   closeReceiver(): boolean {
     this.receiver = undefined
-    this.kill()
+    this.clear()
     return false
   }
 
@@ -76,21 +81,35 @@ export class Datagrams implements Channel {
     this.closeOrderly()
   }
 
-  cut(): void {}
+  cut(): void {
+    this.dead = true
+  }
 
   kill(): void {
+    this.cut()
+    this.clear()
+  }
+
+  /** Of what befalls a stream's bytes, a datagram only gets lost. */
+  inject(fault: StreamFault, offset: number): void {
+    if (fault._tag === "SilentDeath") this.silentAfter = Math.min(this.silentAfter, Math.max(offset, this.sent))
+  }
+
+  private clear(): void {
     this.buffer = []
     this.buffered = 0
   }
 
-  inject(): void {}
-
   private arrived(bytes: Uint8Array): void {
+    if (this.dead) return
     if (this.receiver === undefined) this.unclaimed()
-    if (this.receiver === undefined || this.buffered + bytes.length > this.window) return
+    if (this.receiver === undefined || this.buffered + roomFor(bytes) > this.window) return
     this.delivered += bytes.length
     this.buffer.push(bytes)
-    this.buffered += bytes.length
+    this.buffered += roomFor(bytes)
     this.receiver.readable()
   }
 }
+
+/** An empty datagram takes room too, or any number of them would find it. */
+const roomFor = (bytes: Uint8Array): number => Math.max(1, bytes.length)

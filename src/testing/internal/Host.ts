@@ -15,8 +15,8 @@ export interface Listener {
   /** Where it was opened, when that was during the run. */
   readonly openedBy: string | undefined
   readonly openedAt: number
-  /** Datagram listeners: the socket that serves each sender. */
-  readonly flows: Map<string, SimSocket>
+  /** Of a datagram listener, what it has with each sender: no sockets of their own, it is the one socket for all. */
+  readonly flows: Set<SimSocket>
 }
 
 /** Linux's ip_local_port_range. */

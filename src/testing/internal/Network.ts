@@ -133,6 +133,7 @@ export class Network extends Places implements Net {
     const { address } = socket.request
     const here = this.host(socket.host)
     if (!here.up) return socket.failed("connect", "ENETDOWN")
+    if (this.injections.connectFault(socket, isForbidden) !== undefined) return socket.failed("connect", "EACCES")
     if (address._tag === "Unix") return this.connectUnix(socket, here, address)
     if (
       address._tag === "Inet6" && Address.isLinkLocal(address.ip) && address.scopeId === 0 &&
@@ -189,7 +190,11 @@ export class Network extends Places implements Net {
         Address.inet6(new Address.Ipv6Address(ip.groups, address.ip.zone), port, { scopeId: address.scopeId })
       )
       : Address.socketAddress(ip, port)
-    if (wanted !== 0 && here.listenerAt(socketType, local) !== undefined) {
+    // Node asks for SO_REUSEADDR on a stream's socket: only a listener is in its way there.
+    const taken = socketType === "dgram"
+      ? !here.isFree(socketType, local)
+      : here.listenerAt(socketType, local) !== undefined
+    if (wanted !== 0 && taken) {
       socket.failed("bind", "EADDRINUSE")
       return undefined
     }
@@ -246,7 +251,7 @@ export class Network extends Places implements Net {
 
   private synArrived(shake: Handshake): void {
     const { fault, socket, there } = shake
-    if (!there.up || fault?._tag === "SilentSyn") return
+    if (!there.up || fault?._tag === "SilentSyn" || fault?._tag === "BacklogFull") return
     shake.crashes = there.crashes
     if (fault?._tag === "HostUnreachable" || fault?._tag === "NetworkUnreachable") {
       const code = fault._tag === "HostUnreachable" ? "EHOSTUNREACH" : "ENETUNREACH"
@@ -296,7 +301,7 @@ export class Network extends Places implements Net {
     outgoing: Pipe | Datagrams,
     incoming: Pipe | Datagrams,
     fault?: ConnectFault
-  ): SimSocket {
+  ): void {
     const { address, options, socketType } = client.request
     const socket = new SimSocket(
       this,
@@ -307,7 +312,12 @@ export class Network extends Places implements Net {
       this.agenda.now,
       `${there.name} accepting on ${listener.address}`
     )
-    there.sockets.add(socket)
+    if (socketType === "stream") {
+      there.sockets.add(socket)
+    } else {
+      listener.flows.add(socket)
+      socket.onClose = () => listener.flows.delete(socket)
+    }
     socket.peer = client
     client.peer = socket
     socket.connected(address, outgoing, incoming)
@@ -317,7 +327,6 @@ export class Network extends Places implements Net {
       ? Behaviour.reset
       : listener.behaviour
     this.serve(this, behaviour, socket)
-    return socket
   }
 
   private pipe(connection: number, path: Path, back: Path): Pipe {
@@ -356,6 +365,7 @@ export class Network extends Places implements Net {
         return socket.failed("connect", wasThere ? "ECONNREFUSED" : "ENOENT")
       }
       if (fault?._tag === "Refused") return socket.failed("connect", "ECONNREFUSED")
+      if (fault?._tag === "BacklogFull") return socket.failed("connect", "EAGAIN")
       const path = this.path(here.name, here.name)
       const forth = this.pipe(socket.id, path, path)
       const reply = this.pipe(socket.id, path, path)
@@ -376,16 +386,15 @@ export class Network extends Places implements Net {
     const { address } = socket.request
     const forthPath = this.path(here.name, (there ?? here).name)
     const backPath = this.path((there ?? here).name, here.name)
-    const unreachable = (path: Path, sender: () => SimSocket | undefined) => () => {
-      path.send({ bytes: 0, lane: undefined, deliver: () => sender()?.wasReset("ECONNREFUSED") })
-    }
-    const refuseForth = unreachable(backPath, () => socket)
+    const fault = this.injections.connectFault(socket, isDatagramFault)
     const claim = () => {
-      if (there === undefined || !there.up) return
+      if (there === undefined || !there.up || fault !== undefined && fault._tag !== "Refused") return
       const listener = there.listenerAt("dgram", address)
-      if (listener === undefined) return refuseForth()
-      const server = this.accept(listener, there, socket, local, reply, forth)
-      listener.flows.set(String(local), server)
+      if (listener === undefined || fault !== undefined) {
+        backPath.send({ bytes: 0, lane: undefined, deliver: () => socket.wasReset("ECONNREFUSED") })
+        return
+      }
+      this.accept(listener, there, socket, local, reply, forth)
     }
     const forth = new Datagrams(forthPath, this.window, this.meter, this.reporter(socket.id, forthPath), claim)
     const reply = new Datagrams(
@@ -393,9 +402,11 @@ export class Network extends Places implements Net {
       this.window,
       this.meter,
       this.reporter(socket.id, backPath),
-      unreachable(forthPath, () => socket.peer)
+      // A listener's socket is not connected, and so not told that a sender is gone.
+      () => {}
     )
     socket.connected(local, forth, reply)
+    this.injections.strikeAll(socket)
   }
 }
 
@@ -403,6 +414,13 @@ const isDescriptorFault = ({ _tag }: ConnectFault): boolean => _tag === "NoDescr
 
 const isBindFault = ({ _tag }: ConnectFault): boolean => _tag === "BindInUse" || _tag === "LocalAddressNotAvailable"
 
-const isAnswerFault = (fault: ConnectFault): boolean => !isDescriptorFault(fault) && !isBindFault(fault)
+const isForbidden = ({ _tag }: ConnectFault): boolean => _tag === "PermissionDenied"
+
+const isAnswerFault = (fault: ConnectFault): boolean =>
+  !isDescriptorFault(fault) && !isBindFault(fault) && !isForbidden(fault)
+
+/** What befalls datagrams: the others are of a handshake, which they have not. */
+const isDatagramFault = ({ _tag }: ConnectFault): boolean =>
+  _tag === "Refused" || _tag === "SilentSyn" || _tag === "HostUnreachable" || _tag === "NetworkUnreachable"
 
 const silence: Report = () => {}

@@ -3,6 +3,7 @@
  */
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
 import type * as Runtime from "effect/Runtime"
 import { PCGRandom } from "effect/Utils"
 import * as Address from "../../Address.js"
@@ -127,10 +128,18 @@ export class Places {
       behaviour,
       openedBy,
       openedAt: this.agenda.now,
-      flows: new Map()
+      flows: new Set()
     }
     host.listeners.set(key, listener)
     return listener
+  }
+
+  /** Stop to listen; what a datagram listener has with its senders ends with its one socket. */
+  unlisten({ flows, host, key }: Listener): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.host(host).listeners.delete(key)
+      return Effect.forEach(flows, (flow) => flow.close("orderly"), { discard: true })
+    })
   }
 
   record(event: NetworkEvent): void {

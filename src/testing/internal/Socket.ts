@@ -99,6 +99,15 @@ export class SimSocket implements SocketHandle, ChannelEnd {
   }
 
   write(bytes: Uint8Array): Effect.Effect<void, ConnectionLost> {
+    if (this.request.socketType === "dgram" && bytes.length > longestDatagram(this.remoteAddress)) {
+      return Effect.suspend(() =>
+        Effect.fail(
+          this.death === undefined
+            ? new ConnectionLost({ address: this.remoteAddress, reason: "TooLong", code: "EMSGSIZE" })
+            : this.loss(this.death)
+        )
+      )
+    }
     return this.handOver((outgoing, done) => outgoing.write(bytes, done))
   }
 
@@ -198,7 +207,10 @@ export class SimSocket implements SocketHandle, ChannelEnd {
   wasReset(code: string): void {
     if (this.state !== "connected" || this.death !== undefined) return
     this.outgoing?.kill()
-    if (this.writeWaiters === undefined && this.incoming !== undefined && this.incoming.unread > 0) {
+    if (this.request.socketType === "dgram") {
+      this.incoming?.cut()
+      this.lose(lostFromErrno(code), code)
+    } else if (this.writeWaiters === undefined && this.incoming !== undefined && this.incoming.unread > 0) {
       // As a kernel does: what came before the reset can still be read, and the reader then meets it.
       this.incoming.cut()
       this.pendingReset = code
@@ -235,8 +247,12 @@ export class SimSocket implements SocketHandle, ChannelEnd {
   }
 
   private ready(): Effect.Effect<Option.Option<Uint8Array>, ConnectionLost> | undefined {
-    if (this.death !== undefined) return Effect.fail(this.loss(this.death))
     const { incoming } = this
+    if (this.death !== undefined) {
+      // What came before a refusal can still be read.
+      const bytes = this.request.socketType === "dgram" && this.state === "connected" ? incoming?.take() : undefined
+      return bytes === undefined ? Effect.fail(this.loss(this.death)) : Effect.succeedSome(bytes)
+    }
     if (incoming === undefined) return Effect.fail(this.loss(this.lose("End")))
     const bytes = incoming.take()
     if (bytes !== undefined) return Effect.succeedSome(bytes)
@@ -339,6 +355,13 @@ export class SimSocket implements SocketHandle, ChannelEnd {
 }
 
 const nothing = new Uint8Array(0)
+
+/**
+ * RFC 791 and RFC 8200 count a packet's length in 16 bits, IPv4 its own header of 20 octets among it, and RFC 768 has a
+ * header of 8.
+ */
+const longestDatagram = (to: Address.SocketAddress): number =>
+  to._tag === "Inet6" && !Address.isIpv4Mapped(to.ip) ? 65_535 - 8 : 65_535 - 20 - 8
 
 export const attemptError = (request: OpenRequest, operation: AttemptOperation, code: string): AttemptError =>
   new AttemptError({
