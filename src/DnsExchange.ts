@@ -6,6 +6,7 @@
  * - each try has a socket and so a source port of its own, chosen by the kernel, and an id that cannot be guessed
  * - nothing is accepted but a response from the server asked (the socket is connected), with that id and that question;
  *   whatever else arrives is ignored, and the wait for the real answer goes on
+ * - one datagram that is lost costs a second, not the timeout: the same question is sent again meanwhile
  * - a server that refuses, fails or cannot be reached is followed by the next at once, one that is silent after its
  *   timeout; one that is silent or cannot be reached is asked last for half a minute, but one that answers that it
  *   failed or refuses is not: that may well be about the one name (RFC 2308 §7.1)
@@ -43,7 +44,8 @@ import { Transport } from "./Transport.js"
 export interface ExchangeOptions {
   readonly servers: ReadonlyArray<SocketAddress>
   /**
-   * How long one server has for one try, over UDP and TCP together.
+   * How long one server has for one try, over UDP and TCP together. While it lasts, the question is sent again after one
+   * second, three and so on.
    *
    * @default "5 seconds"
    */
@@ -204,25 +206,46 @@ interface Try {
 
 const askServer = (it: Try): Effect.Effect<DnsMessage.Message, ServerFailed> => {
   const { options, server } = it
-  // What arrived that was not even a message, should nothing better come.
-  const garbage = MutableRef.make<unknown>(undefined)
-  return Effect.flatMap(overUdp(it, options.udpPayloadSize ?? defaultPayloadSize, garbage), (message) =>
-    // A server from before EDNS says so in one of these ways (RFC 6891 §7).
-    message.responseCode === "FormatError" || message.responseCode === "NotImplemented"
-      ? overUdp(it, undefined, garbage)
-      : Effect.succeed(message)).pipe(
-      Effect.flatMap((message) => message.truncated ? overTcp(it) : Effect.succeed(message)),
-      Effect.flatMap((message) => answered(server, message)),
-      Effect.timeoutFail({
-        duration: options.timeout ?? defaultTimeout,
-        onTimeout: () => {
-          const cause = MutableRef.get(garbage)
-          const reason = cause === undefined ? "Timeout" : "InvalidResponse"
-          return new ServerFailed({ server, reason, silent: true, cause })
-        }
-      })
-    )
+  const wire: Wire = { again: MutableRef.make(Effect.void), garbage: MutableRef.make<unknown>(undefined) }
+  const exchange = overUdp(it, options.udpPayloadSize ?? defaultPayloadSize, wire).pipe(
+    Effect.flatMap((message) =>
+      // A server from before EDNS says so in one of these ways (RFC 6891 §7).
+      message.responseCode === "FormatError" || message.responseCode === "NotImplemented"
+        ? overUdp(it, undefined, wire)
+        : Effect.succeed(message)
+    ),
+    Effect.flatMap((message) => message.truncated ? overTcp(it) : Effect.succeed(message)),
+    Effect.flatMap((message) => answered(server, message))
+  )
+  const patience = waiting(wire, firstPause, Duration.toMillis(options.timeout ?? defaultTimeout))
+  return Effect.raceFirst(
+    exchange,
+    Effect.flatMap(patience, () => {
+      const cause = MutableRef.get(wire.garbage)
+      const reason = cause === undefined ? "Timeout" : "InvalidResponse"
+      return Effect.fail(new ServerFailed({ server, reason, silent: true, cause }))
+    })
+  )
 }
+
+/** What one try leaves for whoever waits for its end. */
+interface Wire {
+  /** Sends the last datagram again. */
+  readonly again: MutableRef.MutableRef<Effect.Effect<void>>
+  /** What arrived that was not even a message, should nothing better come. */
+  readonly garbage: MutableRef.MutableRef<unknown>
+}
+
+/** Milliseconds: RFC 8085 §3.1.1's time to wait for somebody of whom nothing is known. It is doubled each time. */
+const firstPause = 1000
+
+/** The time that a server has, and in it the retransmissions. One timer for both: there is one at work in every lookup. */
+const waiting = (wire: Wire, pause: number, left: number): Effect.Effect<void> =>
+  pause >= left ? Effect.sleep(left) : Effect.sleep(pause).pipe(
+    // In a fiber of its own, as the time goes on however long a write takes.
+    Effect.zipRight(Effect.fork(Effect.suspend(() => MutableRef.get(wire.again)))),
+    Effect.zipRight(waiting(wire, pause * 2, left - pause))
+  )
 
 const answered = (
   server: SocketAddress,
@@ -296,25 +319,27 @@ const mixed = (name: string, next: () => number): string =>
 const overUdp = (
   it: Try,
   udpPayloadSize: number | undefined,
-  garbage: MutableRef.MutableRef<unknown>
+  wire: Wire
 ): Effect.Effect<DnsMessage.Message, ServerFailed> => {
   const { bytes, sent } = prepare(it, udpPayloadSize)
   return connected(it, "dgram", (connection) => {
-    const wait: Effect.Effect<DnsMessage.Message, ConnectionLost | ServerFailed> = Effect.flatMap(
+    const answer: Effect.Effect<DnsMessage.Message, ConnectionLost | ServerFailed> = Effect.flatMap(
       connection.read,
       (datagram) => {
-        if (Option.isNone(datagram)) return wait
+        if (Option.isNone(datagram)) return answer
         const message = DnsMessage.decode(datagram.value)
-        if (Either.isRight(message)) return accepts(sent, message.right) ? Effect.succeed(message.right) : wait
+        if (Either.isRight(message)) return accepts(sent, message.right) ? Effect.succeed(message.right) : answer
         const head = headOf(sent, datagram.value)
         if (head === undefined) {
-          MutableRef.set(garbage, message.left)
-          return wait
+          MutableRef.set(wire.garbage, message.left)
+          return answer
         }
         return head.truncated ? Effect.succeed(head) : Effect.fail(malformed(it.server, message.left))
       }
     )
-    return Effect.zipRight(connection.write(bytes), wait)
+    const write = connection.write(bytes)
+    MutableRef.set(wire.again, Effect.ignore(write))
+    return Effect.zipRight(write, answer)
   })
 }
 
