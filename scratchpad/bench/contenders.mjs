@@ -1,7 +1,8 @@
 // What the benchmarks share of each contender: how it runs, and how it opens a connection to a port of the server.
 import { NodeSocket } from "@effect/platform-node"
-import { Deferred, Effect, Scope } from "effect"
+import { Deferred, Effect, ManagedRuntime, Scope } from "effect"
 import { Dialer, Endpoint } from "effect-dial"
+import * as Duplex from "effect-dial/node/Duplex"
 import * as NodeNetwork from "effect-dial/node/NodeNetwork"
 import { connect } from "node:net"
 
@@ -19,6 +20,11 @@ export const openRaw = (port) =>
     socket.once("connect", () => resolve(socket))
     socket.on("error", reject)
   })
+
+let runtime
+
+/** A stream of Node over effect-dial, which is used as `openRaw`'s is. */
+export const openDuplex = (port) => Duplex.connect(runtime ??= ManagedRuntime.make(NodeNetwork.layer), endpoint(port))
 
 export const openDial = (port) => Dialer.dial(endpoint(port))
 

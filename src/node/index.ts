@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+export * as Duplex from "./Duplex.js"
 export * as NodeNetwork from "./NodeNetwork.js"
 export * as NodeResolver from "./NodeResolver.js"
 export * as NodeSourceAddress from "./NodeSourceAddress.js"

@@ -31,8 +31,9 @@ class Kept implements Receiver {
   ended = false
   loss: ConnectionLost | undefined
 
-  bytes(bytes: Uint8Array): void {
+  bytes(bytes: Uint8Array): boolean {
     this.chunks.push(bytes)
+    return false
   }
 
   end(): void {

@@ -11,8 +11,8 @@ import type { SocketHandle } from "../../Transport.js"
 
 /** What the handle tells whoever took the socket and wants its bytes. */
 export interface Receiver {
-  /** The bytes of one `pull`; nothing more comes until the next. They are the receiver's own. */
-  readonly bytes: (bytes: Uint8Array) => void
+  /** Bytes, which are the receiver's own, and whether it wants more. After a `false` none come until the next `pull`. */
+  readonly bytes: (bytes: Buffer) => boolean
   /** The peer has ended its half. */
   readonly end: () => void
   /** The socket is dead; told once. */
@@ -27,7 +27,7 @@ export interface TakenSocket {
   readonly unread: Uint8Array | undefined
   /** Whether the peer's end has already been seen. */
   readonly ended: boolean
-  /** Ask for bytes, once; for a receiver. */
+  /** Ask for bytes; for a receiver. */
   readonly pull: () => void
 }
 
