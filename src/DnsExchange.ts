@@ -368,7 +368,11 @@ const overTcp = (it: Try): Effect.Effect<DnsMessage.Message, ServerFailed> => {
     (connection) => Effect.zipRight(connection.write(framed), frame(connection, Chunk.empty()))
   ).pipe(
     Effect.flatMap((frame) => {
-      if (frame === undefined) return Effect.fail(malformed(it.server, new Error("it ends before the answer does")))
+      if (frame === undefined) {
+        // unbound does so beyond ten connections.
+        const cause = new Error("it ended the connection before its answer")
+        return Effect.fail(new ServerFailed({ server: it.server, reason: "Temporary", silent: true, cause }))
+      }
       const message = DnsMessage.decode(frame)
       if (Either.isLeft(message)) return Effect.fail(malformed(it.server, message.left))
       return accepts(sent, message.right) && !message.right.truncated

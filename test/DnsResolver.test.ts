@@ -1,6 +1,7 @@
 import { FileSystem } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Either, Fiber, Layer, Option, Random, Stream } from "effect"
+import type { Connection } from "../src/Connection.js"
 import * as Dialer from "../src/Dialer.js"
 import * as DnsConfig from "../src/DnsConfig.js"
 import * as DnsExchange from "../src/DnsExchange.js"
@@ -165,6 +166,26 @@ describe("a chain of CNAMEs", () => {
       })
       expect(value).toEqual(["10 inet 192.0.2.3 for 20 s"])
       expect(log.length).toBe(1)
+    }))
+
+  it.live("is followed past records that were not asked for, such as signatures, which do not shorten its time", () =>
+    Effect.gen(function*() {
+      const signature = (from: string): DnsMessage.DnsRecord => ({
+        type: "Other",
+        name: from,
+        timeToLive: 1,
+        code: 46,
+        data: new Uint8Array(30)
+      })
+      const { value } = yield* of({
+        "www.test": chain(
+          signature("www.test"),
+          cname("www.test", "b.test"),
+          a("b.test", "192.0.2.3"),
+          signature("b.test")
+        )
+      })
+      expect(value).toEqual(["10 inet 192.0.2.3 for 60 s"])
     }))
 
   it.live("that ends outside the answer is asked after", () =>
@@ -367,6 +388,14 @@ describe("the servers", () => {
       const { listeners } = NameServer.make({ "web.test": { A: { truncated: true } } })
       const { value } = yield* a4({ listeners: { "dgram 53": listeners["dgram 53"] }, other: good })
       expect(value).toEqual(["30 inet 192.0.2.1 for 60 s"])
+    }))
+
+  it.live("one that ends its TCP connection before the answer has failed for the moment", () =>
+    Effect.gen(function*() {
+      const truncated = NameServer.make({ "web.test": { A: { truncated: true } } }).listeners["dgram 53"]
+      const listeners = { "dgram 53": truncated, 53: (connection: Connection) => connection.end }
+      expect((yield* a4({ listeners, other: good })).value).toEqual(["40 inet 192.0.2.1 for 60 s"])
+      expect((yield* a4({ listeners, options: { attempts: 1 } })).value).toEqual(["30 inet Temporary"])
     }))
 
   it.live("a lost question is sent again after 1 s and 3 s, by the same socket with the same id", () =>

@@ -8,7 +8,7 @@
  *
  * `data.test` and `host.test` are what the two serve at home: names of a router and its network.
  */
-import { Effect, type Scope } from "effect"
+import { Context, Effect, Layer, type Scope } from "effect"
 import { Resolver } from "node:dns/promises"
 import type * as Address from "../../src/Address.js"
 import { at } from "./addresses.js"
@@ -183,3 +183,17 @@ const answers = (server: string, name: string): Effect.Effect<unknown, unknown> 
     resolver.setServers([server])
     return resolver.resolve4(name)
   })
+
+/** Both, for as long as a file's tests run. */
+export class Servers extends Context.Tag("Servers")<Servers, {
+  readonly unbound: NameServer
+  readonly dnsmasq: NameServer
+}>() {}
+
+export const servers = Layer.scoped(
+  Servers,
+  Effect.gen(function*() {
+    const resolver = yield* startUnbound()
+    return { unbound: resolver, dnsmasq: yield* startDnsmasq(resolver.address) }
+  })
+)
