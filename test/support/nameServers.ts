@@ -163,7 +163,7 @@ const dnsmasqConf = (directory: string, port: number, upstream: Address.SocketAd
   )
 ]
 
-export const startDnsmasq = (upstream: Address.SocketAddress): Effect.Effect<NameServer, never, Scope.Scope> =>
+const startDnsmasq = (upstream: Address.SocketAddress): Effect.Effect<NameServer, never, Scope.Scope> =>
   Effect.map(
     Daemons.start(dnsmasq, ({ directory, ports: [port] }) => ({
       arguments: ["--keep-in-foreground", "--log-facility=-", `--conf-file=${directory}/dnsmasq.conf`],
