@@ -326,7 +326,8 @@ const overUdp = (
     const answer: Effect.Effect<DnsMessage.Message, ConnectionLost | ServerFailed> = Effect.flatMap(
       connection.read,
       (datagram) => {
-        if (Option.isNone(datagram)) return answer
+        // A socket that is at its end says so again at every read: nothing will come.
+        if (Option.isNone(datagram)) return Effect.never
         const message = DnsMessage.decode(datagram.value)
         if (Either.isRight(message)) return accepts(sent, message.right) ? Effect.succeed(message.right) : answer
         const head = headOf(sent, datagram.value)
@@ -365,7 +366,7 @@ const overTcp = (it: Try): Effect.Effect<DnsMessage.Message, ServerFailed> => {
   return connected(
     it,
     "stream",
-    (connection) => Effect.zipRight(connection.write(framed), frame(connection, Chunk.empty()))
+    (connection) => Effect.zipRight(connection.write(framed), frame(connection))
   ).pipe(
     Effect.flatMap((frame) => {
       if (frame === undefined) {
@@ -382,24 +383,25 @@ const overTcp = (it: Try): Effect.Effect<DnsMessage.Message, ServerFailed> => {
   )
 }
 
-/** The first message of a stream; `undefined` when the stream ends before it does. */
+/**
+ * The first message of a stream; `undefined` when the stream ends before it does. What was read so far is `size` octets,
+ * and the message `whole` with its length, once that is known.
+ */
 const frame = (
   connection: Connection,
-  chunks: Chunk.Chunk<Uint8Array>
+  pieces: Chunk.Chunk<Uint8Array> = Chunk.empty(),
+  size = 0,
+  whole = Infinity
 ): Effect.Effect<Uint8Array | undefined, ConnectionLost> =>
   Effect.flatMap(connection.read, (next) => {
     if (Option.isNone(next)) return Effect.succeed(undefined)
-    const all = Chunk.append(chunks, next.value)
-    const [high, low] = Chunk.reduce(
-      all,
-      [] as ReadonlyArray<number>,
-      (head, bytes) => head.length < 2 ? [...head, ...bytes.subarray(0, 2 - head.length)] : head
-    )
-    const length = high === undefined || low === undefined ? Infinity : 2 + high * 256 + low
-    return Chunk.reduce(all, 0, (sum, bytes) => sum + bytes.length) < length
-      ? frame(connection, all)
-      : Effect.succeed(joined(all).subarray(2, length))
+    const all = Chunk.append(pieces, next.value)
+    const held = size + next.value.length
+    const wanted = whole < Infinity || held < 2 ? whole : lengthOf(joined(all))
+    return held < wanted ? frame(connection, all, held, wanted) : Effect.succeed(joined(all).subarray(2, wanted))
   })
+
+const lengthOf = ([high = 0, low = 0]: Uint8Array): number => 2 + high * 256 + low
 
 const joined = (chunks: Chunk.Chunk<Uint8Array>): Uint8Array => {
   const whole = new Uint8Array(Chunk.reduce(chunks, 0, (sum, bytes) => sum + bytes.length))

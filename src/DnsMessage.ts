@@ -428,7 +428,7 @@ const dataOf = (bytes: Uint8Array, { code, dataAt, end }: Place, data: never): D
       return {
         type: "SOA",
         primary: nameText(mname),
-        mailbox: rname,
+        mailbox: textOf(rname),
         serial: numbers.serial ?? 0,
         refresh: numbers.refresh ?? 0,
         retry: numbers.retry ?? 0,
@@ -454,7 +454,9 @@ const dataOf = (bytes: Uint8Array, { code, dataAt, end }: Place, data: never): D
   }
 }
 
-const nameText = (name: string): string => name === "." ? "" : name.toLowerCase()
+const textOf = (name: string): string => name === "." ? "" : name
+
+const nameText = (name: string): string => textOf(name).toLowerCase()
 
 const recordTypes = new Map(Object.entries(typeCodes).map(([type, code]) => [code, type as RecordType]))
 
@@ -478,7 +480,7 @@ const messageOf = (
     authoritative: (flags & Packet.AUTHORITATIVE_ANSWER) !== 0,
     recursionAvailable: (flags & Packet.RECURSION_AVAILABLE) !== 0,
     responseCode: responseCodes[code] ?? code,
-    question: type === undefined ? undefined : { name: packet.questions?.[0]?.name ?? "", type },
+    question: type === undefined ? undefined : { name: textOf(packet.questions?.[0]?.name ?? ""), type },
     answers: section(0),
     authorities: section(1),
     additionals: section(2),

@@ -127,6 +127,23 @@ describe("a response", () => {
     ])
   })
 
+  it("has the root, in the question or as a mailbox, as the empty name", () => {
+    const soa: DnsMessage.DnsRecord = {
+      name: "",
+      timeToLive: 1,
+      type: "SOA",
+      primary: "",
+      mailbox: "",
+      serial: 1,
+      refresh: 1,
+      retry: 1,
+      expire: 1,
+      minimum: 1
+    }
+    const whole = message({ question: { name: "", type: "NS" }, authorities: [soa] })
+    expect(decoded(DnsMessage.encodeResponse(whole))).toEqual(whole)
+  })
+
   it("has a TTL of 0 where its top bit is set (RFC 2181 §8)", () => {
     const [first] = records
     if (first === undefined) throw new Error("no records")
