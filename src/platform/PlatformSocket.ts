@@ -27,12 +27,10 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
-import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import type { Connection } from "../Connection.js"
 import { Dialer } from "../Dialer.js"
 import type { ConnectionLost, InvalidEndpoint } from "../DialError.js"
@@ -235,15 +233,26 @@ class DialedSocket implements Socket.Socket {
   ): Effect.Effect<Socket.CloseEvent, Socket.SocketGenericError | E, R> {
     // Not a race: those of effect 3.22 wait for ever when they are interrupted as they start their fibers.
     const over = Deferred.unsafeMake<Socket.CloseEvent, Socket.SocketGenericError | E>(FiberId.none)
+    /** A fiber of the run, whose failure ends it. */
+    const part = <E1 extends E, R1>(effect: Effect.Effect<void, E1, R1>) =>
+      forkIn(scope, effect, (exit) => {
+        if (Exit.isFailure(exit)) Deferred.unsafeDone(over, Exit.failCause(exit.cause))
+      })
+    const { handlerConcurrency = 1 } = this.options
+    const handled = (connection: Connection) =>
+      handlerConcurrency === 1
+        ? handleEach(connection, handler)
+        : handleSeveral(
+          connection,
+          handler,
+          handlerConcurrency === "unbounded" ? Number.MAX_SAFE_INTEGER : handlerConcurrency,
+          part
+        )
     const hold = (session: Session, connection: Connection) =>
       // In this order: what `onOpen` does at once comes before a write that waited, and before a read.
       Effect.zipRight(
-        forkIn(scope, Effect.zipRight(this.#connected(session, connection), onOpen), (exit) => {
-          if (Exit.isFailure(exit)) Deferred.unsafeDone(over, Exit.failCause(exit.cause))
-        }),
-        forkIn(scope, handleAll(connection, handler, this.options.handlerConcurrency ?? 1), (exit) => {
-          Deferred.unsafeDone(over, exit)
-        })
+        part(Effect.zipRight(this.#connected(session, connection), onOpen)),
+        forkIn(scope, handled(connection), (exit) => Deferred.unsafeDone(over, exit))
       )
     return Effect.acquireUseRelease(
       this.#enter(scope, (event) => Deferred.unsafeDone(over, Exit.succeed(event))),
@@ -334,27 +343,37 @@ const writeError = (cause: ConnectionLost): Socket.SocketGenericError =>
 // reading
 // -----------------------------------------------------------------------------
 
-/** Each read goes through the handler; the close code when there will be no more. */
-const handleAll = <E, R>(
+/** Each read goes to the handler, and the next is when that has ended; the close code when there are no more. */
+const handleEach = <E, R>(
   connection: Connection,
-  handler: Handler<E, R>,
-  concurrency: number | "unbounded"
+  handler: Handler<E, R>
 ): Effect.Effect<Socket.CloseEvent, Socket.SocketGenericError | E, R> => {
   const next = readOf(connection)
-  if (concurrency === 1) {
-    const loop: Effect.Effect<Socket.CloseEvent, Socket.SocketGenericError | E, R> = Effect.flatMap(
-      next,
-      (got) => Socket.isCloseEvent(got) ? Effect.succeed(got) : Effect.zipRight(begin(handler, got), loop)
-    )
-    return loop
-  }
-  return Stream.repeatEffect(next).pipe(
-    Stream.takeUntil(Socket.isCloseEvent),
-    // Begun here, one after another: a parser in the handler has to be fed in order.
-    Stream.map((got) => Socket.isCloseEvent(got) ? Effect.succeed(got) : Effect.as(begin(handler, got), undefined)),
-    Stream.mapEffect(identity, { concurrency, unordered: true }),
-    Stream.runFold(new Socket.CloseEvent(), (last, event) => event ?? last)
+  const loop: Effect.Effect<Socket.CloseEvent, Socket.SocketGenericError | E, R> = Effect.flatMap(
+    next,
+    (got) => Socket.isCloseEvent(got) ? Effect.succeed(got) : Effect.zipRight(begin(handler, got), loop)
   )
+  return loop
+}
+
+/** {@link handleEach} with so many at once, each in a fiber that `fork` makes. */
+const handleSeveral = <E, R>(
+  connection: Connection,
+  handler: Handler<E, R>,
+  concurrency: number,
+  fork: (handling: Effect.Effect<void, E, R>) => Effect.Effect<void, never, R>
+): Effect.Effect<Socket.CloseEvent, Socket.SocketGenericError, R> => {
+  const next = readOf(connection)
+  const room = Effect.unsafeMakeSemaphore(concurrency)
+  const loop: Effect.Effect<Socket.CloseEvent, Socket.SocketGenericError, R> = Effect.flatMap(
+    Effect.zipRight(room.take(1), next),
+    (got) =>
+      Socket.isCloseEvent(got)
+        ? Effect.as(room.take(concurrency - 1), got)
+        // Begun here, one after another: a parser in the handler has to be fed in order.
+        : Effect.zipRight(fork(Effect.ensuring(begin(handler, got), room.release(1))), loop)
+  )
+  return loop
 }
 
 /** The next bytes, or how there came to be no more. */

@@ -370,9 +370,8 @@ describe("handlers", () => {
         const { handler, log } = slowly((said) => Number(said) * 1000)
         const socket = yield* PlatformSocket.make(web, { handlerConcurrency: 2 })
         yield* socket.run(handler)
-        expect(log.filter((line) => line.startsWith("begin"))).toEqual(["begin 4", "begin 1", "begin 2", "begin 3"])
-        expect(log.slice(0, 4)).toEqual(["begin 4", "begin 1", "end 1", "begin 2"])
-        expect(log.length).toBe(8)
+        // What came while both were under way is one read.
+        expect(log).toEqual(["begin 4", "begin 1", "end 1", "begin 23", "end 4", "end 23"])
       })
   )
 
