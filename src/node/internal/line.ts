@@ -11,6 +11,7 @@ import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
+import { setImmediate } from "node:timers"
 import type { Connection } from "../../Connection.js"
 import { ConnectStopped } from "../../DialError.js"
 import { errorOf, type Fork } from "./channel.js"
@@ -63,9 +64,17 @@ export const dialed = <R>(
         )
       )
       const ending = fork(dialing === undefined ? over : Effect.zipRight(Fiber.interrupt(dialing), over))
-      ending.addObserver(() => process.nextTick(closed))
+      ending.addObserver(() => later(closed))
     }
   }
+}
+
+/**
+ * Node tells `close` at the end of a turn of its loop, behind the immediates of that turn. postgres.js relies on it: its
+ * write waits for an immediate, which a `close` that came first would make it forget, and the connection would be dead.
+ */
+const later = (closed: () => void): void => {
+  setImmediate(setImmediate, closed)
 }
 
 /** An interruption that was not ours is the end of a runtime, or somebody's who has its fibers. */
@@ -81,6 +90,6 @@ export const connected = (connection: Connection, fork: Fork): Line => ({
   open: (opened) => opened(connection, fork),
   close: (reset, closed) => {
     const ending = fork(reset ? connection.abort : connection.close({ flushTimeout: 0 }))
-    ending.addObserver(() => process.nextTick(closed))
+    ending.addObserver(() => later(closed))
   }
 })
