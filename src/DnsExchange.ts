@@ -206,46 +206,25 @@ interface Try {
 
 const askServer = (it: Try): Effect.Effect<DnsMessage.Message, ServerFailed> => {
   const { options, server } = it
-  const wire: Wire = { again: MutableRef.make(Effect.void), garbage: MutableRef.make<unknown>(undefined) }
-  const exchange = overUdp(it, options.udpPayloadSize ?? defaultPayloadSize, wire).pipe(
-    Effect.flatMap((message) =>
-      // A server from before EDNS says so in one of these ways (RFC 6891 §7).
-      message.responseCode === "FormatError" || message.responseCode === "NotImplemented"
-        ? overUdp(it, undefined, wire)
-        : Effect.succeed(message)
-    ),
-    Effect.flatMap((message) => message.truncated ? overTcp(it) : Effect.succeed(message)),
-    Effect.flatMap((message) => answered(server, message))
-  )
-  const patience = waiting(wire, firstPause, Duration.toMillis(options.timeout ?? defaultTimeout))
-  return Effect.raceFirst(
-    exchange,
-    Effect.flatMap(patience, () => {
-      const cause = MutableRef.get(wire.garbage)
-      const reason = cause === undefined ? "Timeout" : "InvalidResponse"
-      return Effect.fail(new ServerFailed({ server, reason, silent: true, cause }))
-    })
-  )
+  // What arrived that was not even a message, should nothing better come.
+  const garbage = MutableRef.make<unknown>(undefined)
+  return Effect.flatMap(overUdp(it, options.udpPayloadSize ?? defaultPayloadSize, garbage), (message) =>
+    // A server from before EDNS says so in one of these ways (RFC 6891 §7).
+    message.responseCode === "FormatError" || message.responseCode === "NotImplemented"
+      ? overUdp(it, undefined, garbage)
+      : Effect.succeed(message)).pipe(
+      Effect.flatMap((message) => message.truncated ? overTcp(it) : Effect.succeed(message)),
+      Effect.flatMap((message) => answered(server, message)),
+      Effect.timeoutFail({
+        duration: options.timeout ?? defaultTimeout,
+        onTimeout: () => {
+          const cause = MutableRef.get(garbage)
+          const reason = cause === undefined ? "Timeout" : "InvalidResponse"
+          return new ServerFailed({ server, reason, silent: true, cause })
+        }
+      })
+    )
 }
-
-/** What one try leaves for whoever waits for its end. */
-interface Wire {
-  /** Sends the last datagram again. */
-  readonly again: MutableRef.MutableRef<Effect.Effect<void>>
-  /** What arrived that was not even a message, should nothing better come. */
-  readonly garbage: MutableRef.MutableRef<unknown>
-}
-
-/** Milliseconds: RFC 8085 §3.1.1's time to wait for somebody of whom nothing is known. It is doubled each time. */
-const firstPause = 1000
-
-/** The time that a server has, and in it the retransmissions. One timer for both: there is one at work in every lookup. */
-const waiting = (wire: Wire, pause: number, left: number): Effect.Effect<void> =>
-  pause >= left ? Effect.sleep(left) : Effect.sleep(pause).pipe(
-    // In a fiber of its own, as the time goes on however long a write takes.
-    Effect.zipRight(Effect.fork(Effect.suspend(() => MutableRef.get(wire.again)))),
-    Effect.zipRight(waiting(wire, pause * 2, left - pause))
-  )
 
 const answered = (
   server: SocketAddress,
@@ -319,7 +298,7 @@ const mixed = (name: string, next: () => number): string =>
 const overUdp = (
   it: Try,
   udpPayloadSize: number | undefined,
-  wire: Wire
+  garbage: MutableRef.MutableRef<unknown>
 ): Effect.Effect<DnsMessage.Message, ServerFailed> => {
   const { bytes, sent } = prepare(it, udpPayloadSize)
   return connected(it, "dgram", (connection) => {
@@ -332,17 +311,27 @@ const overUdp = (
         if (Either.isRight(message)) return accepts(sent, message.right) ? Effect.succeed(message.right) : answer
         const head = headOf(sent, datagram.value)
         if (head === undefined) {
-          MutableRef.set(wire.garbage, message.left)
+          MutableRef.set(garbage, message.left)
           return answer
         }
         return head.truncated ? Effect.succeed(head) : Effect.fail(malformed(it.server, message.left))
       }
     )
     const write = connection.write(bytes)
-    MutableRef.set(wire.again, Effect.ignore(write))
-    return Effect.zipRight(write, answer)
+    // A child, which ends with the fiber of this try: half of what a race of the two would cost every lookup.
+    const resending = Effect.fork(again(write, firstPause, Duration.toMillis(it.options.timeout ?? defaultTimeout)))
+    return Effect.zipRight(write, Effect.zipRight(resending, answer))
   })
 }
+
+/** Milliseconds: RFC 8085 §3.1.1's time to wait for somebody of whom nothing is known. It is doubled each time. */
+const firstPause = 1000
+
+/** For as long as there is time for an answer. Who waits for that learns from the read that the socket is gone. */
+const again = (write: Effect.Effect<void, ConnectionLost>, pause: number, left: number): Effect.Effect<void> =>
+  pause >= left
+    ? Effect.void
+    : Effect.zipRight(Effect.sleep(pause), Effect.zipRight(Effect.ignore(write), again(write, pause * 2, left - pause)))
 
 /**
  * The header and the question of a message that cannot be read beyond them, when it is the answer to what was sent: its

@@ -1,6 +1,6 @@
 import { FileSystem } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Either, Fiber, Layer, Option, Random, Stream } from "effect"
+import { Duration, Effect, Either, Exit, Fiber, Layer, Option, Queue, Random, Stream, Supervisor } from "effect"
 import type { Connection } from "../src/Connection.js"
 import * as Dialer from "../src/Dialer.js"
 import * as DnsConfig from "../src/DnsConfig.js"
@@ -11,7 +11,10 @@ import * as Endpoint from "../src/Endpoint.js"
 import { Resolver } from "../src/Resolver.js"
 import * as ServiceBinding from "../src/ServiceBinding.js"
 import { Behaviour, NameServer, SimNetwork, type Topology } from "../src/testing/index.js"
+import { Transport } from "../src/Transport.js"
 import { at, ip } from "./support/addresses.js"
+import * as FakeTransport from "./support/FakeTransport.js"
+import { interruptAtEveryStep } from "./support/steps.js"
 
 const first = at("10.0.0.53:53")
 const second = at("10.0.0.54:53")
@@ -460,6 +463,65 @@ describe("what is not the answer is ignored, and the wait goes on", () => {
       expect(value).toEqual(["30 inet 192.0.2.1 for 60 s"])
       expect(log[0]?.name.toLowerCase()).toBe("web.test")
     }))
+})
+
+describe("an interruption", () => {
+  /** Sockets on which the name server answers at once, over TCP in two pieces. */
+  const answering = (transport: FakeTransport.FakeTransport, replies: NameServer.NameServer["replies"]) =>
+    Layer.effect(
+      Transport,
+      Effect.map(Transport, ({ open }) => ({
+        open: (request) =>
+          Effect.gen(function*() {
+            const arrived = yield* Queue.unbounded<Uint8Array>()
+            const stream = request.socketType === "stream"
+            const write = (bytes: Uint8Array) => {
+              const query = Either.getOrThrow(DnsMessage.decode(stream ? bytes.subarray(2) : bytes))
+              const answers = replies(query, stream ? "tcp" : "udp", 0).map(({ bytes }) => bytes)
+              return Queue.offerAll(
+                arrived,
+                stream
+                  ? answers.flatMap((answer) => [Uint8Array.of(0), Uint8Array.of(answer.length, ...answer)])
+                  : answers
+              )
+            }
+            return Object.assign(yield* open(request), { write, read: Effect.map(Queue.take(arrived), Option.some) })
+          })
+      }))
+    ).pipe(Layer.provide(transport.layer))
+
+  it.effect(
+    "at any step leaves no socket and no fiber: a silent server, the next one's truncated answer, TCP",
+    () =>
+      Effect.gen(function*() {
+        const steps = yield* interruptAtEveryStep(() => {
+          const server = NameServer.make({ "web.test": { A: { answers: ["192.0.2.1"], truncated: true } } })
+          // The first server is asked twice before its time is over.
+          const unanswered = { left: 2 }
+          const transport = FakeTransport.make({
+            "10.0.0.53:53": { outcome: "connected" },
+            "10.0.0.54:53": { outcome: "connected" }
+          })
+          const supervisor = Effect.runSync(Supervisor.track)
+          const layer = Layer.provide(
+            DnsResolver.layerServers({ servers: [first, second], timeout: "2 seconds" }),
+            answering(transport, (query, over, now) => unanswered.left-- > 0 ? [] : server.replies(query, over, now))
+          )
+          const lookup = Effect.flatMap(DnsResolver.DnsResolver, ({ query }) => query(name("web.test"), "A"))
+          return {
+            program: Effect.supervised(Effect.provide(lookup, layer), supervisor),
+            after: (exit, step) =>
+              Effect.gen(function*() {
+                expect(transport.open(), `step ${step}`).toBe(0)
+                expect([...yield* supervisor.value].length, `step ${step}`).toBe(0)
+                if (Exit.isSuccess(exit)) expect(exit.value.records.length).toBe(1)
+              })
+          }
+        })
+        expect(steps).toBeGreaterThan(200)
+      }),
+    60_000
+  )
 })
 
 describe("names", () => {
