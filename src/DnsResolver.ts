@@ -42,6 +42,7 @@ import * as Endpoint from "./Endpoint.js"
 import { endAll } from "./internal/endAll.js"
 import { Inbox } from "./internal/inbox.js"
 import { type Answer, families, type IpFamily, noAddresses, type Query, Resolver } from "./Resolver.js"
+import * as ServiceBinding from "./ServiceBinding.js"
 import type { Transport } from "./Transport.js"
 
 // -----------------------------------------------------------------------------
@@ -376,19 +377,26 @@ const addresses = (sources: Sources, name: Endpoint.DomainName, family: IpFamily
 
 /** RFC 9460 §9.1: the name itself for the ports of http and https, a prefix for every other. */
 const bindings = (sources: Sources, name: Endpoint.DomainName, port: number): Effect.Effect<Answer> => {
-  const owner = port === 443 || port === 80
+  const itself = port === 443 || port === 80
+  const owner = itself
     ? Effect.succeed(name)
-    : Effect.orElseSucceed(Endpoint.domainName(`_${port}._https.${name}`), () => name)
+    : Effect.mapError(Endpoint.domainName(`_${port}._https.${name}`), () => failure(name, "HTTPS", "BadName"))
   return Effect.match(Effect.flatMap(owner, (owner) => lookUp(sources, owner, "HTTPS")), {
     onFailure: (error): Answer => ({ _tag: "Services", services: [], error }),
-    onSuccess: (outcome): Answer =>
-      outcome._tag === "Nothing"
-        ? { _tag: "Services", services: [], timeToLive: outcome.timeToLive }
-        : {
-          _tag: "Services",
-          services: outcome.records.flatMap((record) => "binding" in record ? [record.binding] : []),
-          timeToLive: outcome.timeToLive
-        }
+    onSuccess: (outcome): Answer => {
+      const { timeToLive } = outcome
+      if (outcome._tag === "Nothing") return { _tag: "Services", services: [], timeToLive }
+      const services = outcome.records.flatMap((record) => "binding" in record ? [record.binding] : [])
+      // §2.5.2: a target of "." is the record's owner, which is not the name that was asked for behind a prefix.
+      return {
+        _tag: "Services",
+        services: itself ? services : services.map((service) => ({
+          ...service,
+          target: ServiceBinding.targetOf(service, outcome.canonicalName) ?? ""
+        })),
+        timeToLive
+      }
+    }
   })
 }
 

@@ -18,11 +18,13 @@
  *
  * @since 0.2.0
  */
+import * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
 import * as Address from "./Address.js"
 import * as AddressPlan from "./AddressPlan.js"
@@ -236,11 +238,12 @@ class Resolution {
         lookup.addresses.delete(answer.family)
         lookup.unanswered.delete(answer.family)
         return Effect.zipRight(told, this.proceed)
-      case "Services": {
-        lookup.services = answer.services
-        lookup.unanswered.delete("services")
-        return Effect.zipRight(Effect.zipRight(told, this.lookAtTargets(lookup)), this.proceed)
-      }
+      case "Services":
+        return Effect.flatMap(shuffled(answer.services), (services) => {
+          lookup.services = services
+          lookup.unanswered.delete("services")
+          return Effect.zipRight(Effect.zipRight(told, this.lookAtTargets(lookup)), this.proceed)
+        })
     }
   }
 
@@ -367,17 +370,26 @@ class Resolution {
 
   /** The records in the order of their priorities; the name itself is tried after them (RFC 9460 §3, SVCB-optional). */
   private get groups(): ReadonlyArray<Group> {
-    const own: Group = [{ lookup: this.main, port: this.endpoint.port, hints: [] }]
-    return this.main.services.length === 0 ? [own] : [...this.bound(this.main, 0), own]
+    return [...this.bound(this.main, 0) ?? [], this.ownGroup(this.main)]
   }
 
-  private bound(lookup: Lookup, depth: number): ReadonlyArray<Group> {
+  private ownGroup(lookup: Lookup): Group {
+    return [{ lookup, port: this.endpoint.port, hints: [] }]
+  }
+
+  /**
+   * What the records of a name lead to; `undefined` for a chain of aliases that is too long, or does not end, as if there
+   * were no records at all (RFC 9460 §3.1).
+   */
+  private bound(lookup: Lookup, depth: number): ReadonlyArray<Group> | undefined {
     const { alias, services } = this.modes(lookup)
     if (alias !== undefined) {
       const target = this.targetOf(lookup, alias)
-      if (target === undefined || depth === longestAliasChain) return []
-      const own: Group = [{ lookup: target, port: this.endpoint.port, hints: [] }]
-      return [...this.bound(target, depth + 1), own]
+      const groups = target === undefined || depth === longestAliasChain ? undefined : this.bound(target, depth + 1)
+      // §3: the last name of the chain itself, in case it has addresses and no records.
+      return groups === undefined || target === undefined || this.modes(target).alias !== undefined
+        ? groups
+        : [...groups, this.ownGroup(target)]
     }
     const priorities = [...new Set(services.map(({ priority }) => priority))].toSorted((self, that) => self - that)
     return priorities.map((priority) =>
@@ -389,10 +401,14 @@ class Resolution {
     )
   }
 
-  /** RFC 9460 §2.4.1: with an AliasMode record the others are ignored. */
+  /**
+   * RFC 9460 §2.4.1: with an AliasMode record the others are ignored. One without a target says that there is no such
+   * service, which a client may ignore (§2.5.1), and this one does: the name's own addresses are what there is.
+   */
   private modes({ services }: Lookup) {
-    const alias = services.find(({ priority, target }) => priority === 0 && target !== "")
-    return { alias, services: services.filter((service) => service.priority > 0 && this.speaks(service)) }
+    const aliases = services.filter(ServiceBinding.isAlias)
+    const alias = aliases.find(({ target }) => target !== "")
+    return { alias, services: aliases.length > 0 ? [] : services.filter((service) => this.speaks(service)) }
   }
 
   private speaks(service: ServiceBinding.ServiceBinding): boolean {
@@ -436,5 +452,23 @@ class Resolution {
       : Effect.zipRight(Fiber.awaitAll(alive), Effect.suspend(() => this.awaitWorkers()))
   }
 }
+
+/** RFC 9460 §2.4.1 and §7.3: records of one priority, one of several aliases, and hints are used in a random order. */
+const shuffled = (
+  services: ReadonlyArray<ServiceBinding.ServiceBinding>
+): Effect.Effect<ReadonlyArray<ServiceBinding.ServiceBinding>> =>
+  Effect.flatMap(
+    shuffle(services),
+    (services) =>
+      Effect.forEach(services, (service) =>
+        Effect.zipWith(shuffle(service.ipv4Hint), shuffle(service.ipv6Hint), (ipv4Hint, ipv6Hint) => ({
+          ...service,
+          ipv4Hint,
+          ipv6Hint
+        })))
+  )
+
+const shuffle = <A>(list: ReadonlyArray<A>): Effect.Effect<ReadonlyArray<A>> =>
+  list.length < 2 ? Effect.succeed(list) : Effect.map(Random.shuffle(list), Chunk.toReadonlyArray)
 
 const addressesOf = (lookup: Lookup): ReadonlyArray<Address.IpAddress> => [...lookup.addresses.values()].flat()
