@@ -371,14 +371,16 @@ const attemptAll = <A, E, R>(
       timers
     )
   const establishing = establish && new Establishing(establish, connect, attemptLimit, journal)
-  const record = recorder(ports, journal)
+  // A datagram socket is connected by this machine alone: no packet, no round trip, and nobody has answered.
+  const answered = socketType === "stream" || establish !== undefined
+  const record = recorder(answered ? ports.history : Option.none(), journal)
   journal.planned = known ?? []
   const racing = HappyEyeballs.race<Address.SocketAddress, A, AttemptError, R, never>({
     candidates: journal.planned,
     later,
     attemptDelay: options.attemptDelay,
     maxInFlight: options.maxInFlight,
-    sent: sentPacket,
+    sent: (error) => (socketType === "stream" || error.operation === "establish") && sentPacket(error),
     timeout: sole ? undefined : deadline,
     attempt: establishing === undefined
       ? (address, scope) => connect(address, scope, sole ? deadline : attemptLimit) as Effect.Effect<A, AttemptError>
@@ -474,7 +476,7 @@ const warn = ({ warned }: Ports, delay: HappyEyeballs.AttemptDelay): Effect.Effe
   })
 
 /** The race's events as the dial's, and what they teach. */
-const recorder = ({ history }: Ports, journal: Journal) =>
+const recorder = (history: Ports["history"], journal: Journal) =>
 (
   event: HappyEyeballs.RaceEvent<Address.SocketAddress, AttemptError>
 ): Effect.Effect<void> => {

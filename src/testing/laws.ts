@@ -28,6 +28,7 @@ import type * as Layer from "effect/Layer"
 import type { Resolver } from "../Resolver.js"
 import type { Transport } from "../Transport.js"
 import { connection } from "./laws/connection.js"
+import { datagram } from "./laws/datagram.js"
 import { type Arena, type Law, type LawBroken } from "./laws/Law.js"
 import { type KnownNames, resolver } from "./laws/resolver.js"
 import { transport } from "./laws/transport.js"
@@ -98,6 +99,18 @@ export const connectionLaws = <E>(
   layer: Layer.Layer<Transport | Arena, E>,
   options?: Options
 ): void => suite(`the laws of a Connection: ${name}`, connection, layer, options)
+
+/**
+ * What every connected datagram socket owes, over the Transport in the layer.
+ *
+ * @since 0.2.0
+ * @category suites
+ */
+export const datagramLaws = <E>(
+  name: string,
+  layer: Layer.Layer<Transport | Arena, E>,
+  options?: Options
+): void => suite(`the laws of a datagram socket: ${name}`, datagram, layer, options)
 
 /**
  * What every Resolver owes.

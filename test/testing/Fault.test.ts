@@ -50,6 +50,8 @@ describe("a connect fault", () => {
     ["silentSyn", Fault.on("*", Fault.silentSyn), "timeout while connecting", 30_000],
     ["localAddressNotAvailable", Fault.on("web:80", Fault.localAddressNotAvailable), "bind AddressNotAvailable", 0],
     ["bindInUse", Fault.on("web:80", Fault.bindInUse), "bind AddressInUse", 0],
+    ["permissionDenied", Fault.on("web:80", Fault.permissionDenied), "connect PermissionDenied", 0],
+    ["backlogFull", Fault.on("web:80", Fault.backlogFull), "timeout while connecting", 30_000],
     ["noDescriptors", Fault.on("web:80", Fault.noDescriptors), "socket TooManyOpenFiles", 0]
   ]
   for (const [name, injection, expected, after] of scenarios) {
@@ -129,6 +131,22 @@ describe("a connect fault", () => {
         ])
       })
   )
+
+  sim("a UNIX socket is denied, busy or refused at once, for as long as the fault lasts", {
+    hosts: { client: { listeners: { "/run/db.sock": Behaviour.echo, "@db": Behaviour.echo } } },
+    faults: [
+      Fault.on("/run/db.sock", Fault.permissionDenied, { lasting: "1 second" }),
+      Fault.on("@db", Fault.backlogFull, { lasting: "1 second" })
+    ]
+  }, () =>
+    Effect.gen(function*() {
+      expect(yield* outcome("unix:/run/db.sock")).toEqual(["connect PermissionDenied", 0])
+      expect(yield* outcome("unix:@db")).toEqual(["connect Busy", 0])
+      yield* Effect.sleep("1 second")
+      expect(yield* outcome("unix:/run/db.sock")).toEqual(["connected to /run/db.sock", 0])
+      expect(yield* outcome("unix:@db")).toEqual(["connected to @db", 0])
+      expect(yield* outcome("unix:@nobody")).toEqual(["connect Refused", 0])
+    }))
 
   sim("a fault on one host leaves the others alone", {
     hosts: {

@@ -11,12 +11,13 @@ import { Arena, LawBroken } from "../../src/testing/laws.js"
 import type { CloseMode, SocketHandle } from "../../src/Transport.js"
 import { at } from "../support/addresses.js"
 import { inet, openSockets, refusing, silent, temporaryDirectory, turns, unix } from "../support/loopback.js"
+import { listenForDatagrams } from "./datagramListener.js"
 
 // -----------------------------------------------------------------------------
 // simulated
 // -----------------------------------------------------------------------------
 
-const simulated = (host: string, ip: string, local: string, topology: Topology.Topology) =>
+const simulated = (host: string, ip: string, local: string, foreign: string, topology: Topology.Topology) =>
   Layer.provideMerge(
     Layer.effect(
       Arena,
@@ -25,23 +26,27 @@ const simulated = (host: string, ip: string, local: string, topology: Topology.T
         let paths = 0
         const settle = Effect.sleep("10 seconds")
         const quiet = (tries: number): Effect.Effect<void, LawBroken> =>
-          Effect.flatMap(network.accounting, ({ accepted, bytesInFlight, dialed }) =>
-            accepted + dialed + bytesInFlight === 0
-              ? Effect.void
-              : tries > 0
-              ? Effect.zipRight(settle, quiet(tries - 1))
-              : Effect.fail(
-                new LawBroken({ message: `open: ${dialed} dialed, ${accepted} accepted, ${bytesInFlight} bytes` })
-              ))
+          Effect.flatMap(
+            network.accounting,
+            ({ accepted, bytesInFlight, dialed }) =>
+              accepted + dialed + bytesInFlight === 0
+                ? Effect.void
+                : tries > 0
+                ? Effect.zipRight(settle, quiet(tries - 1))
+                : Effect.fail(
+                  new LawBroken({ message: `open: ${dialed} dialed, ${accepted} accepted, ${bytesInFlight} bytes` })
+                )
+          )
         return {
           listen: (kind, behaviour) =>
-            kind === "tcp"
-              ? network.listen(host, `${ip}:0`, behaviour)
-              : network.listen("client", `/run/${++paths}.sock`, behaviour),
+            kind === "unix"
+              ? network.listen("client", `/run/${++paths}.sock`, behaviour)
+              : network.listen(host, `${kind === "udp" ? "dgram " : ""}${ip}:0`, behaviour),
           refused: Effect.succeed(at(`${ip}:9`)),
           silent: Effect.as(network.inject(Fault.on(`${ip}:7`, Fault.silentSyn)), at(`${ip}:7`)),
           local: at(`${local}:0`),
-          foreign: at("203.0.113.9:0"),
+          foreign: at(`${foreign}:0`),
+          lossy: (topology.defaultLink?.loss ?? 0) > 0,
           missing: at("/run/missing.sock"),
           settle,
           // A socket of the program's own is closed at once; the peer's may have a way to go.
@@ -62,10 +67,12 @@ const simulated = (host: string, ip: string, local: string, topology: Topology.T
   )
 
 /** Everything on one host: no delay at all. */
-export const simulatedLoopback = simulated("client", "127.0.0.1", "127.0.0.1", {})
+export const simulatedLoopback = simulated("client", "127.0.0.1", "127.0.0.1", "203.0.113.9", {})
+
+export const simulatedLoopback6 = simulated("client", "[::1]", "[::1]", "[2001:db8:9::9]", {})
 
 /** Two hosts, and between them a way that delays, loses and carries little. */
-export const simulatedLink = simulated("far", "10.0.0.2", "192.0.2.1", {
+export const simulatedLink = simulated("far", "10.0.0.2", "192.0.2.1", "203.0.113.9", {
   hosts: { far: { addresses: ["10.0.0.2"] } },
   defaultLink: { latency: "15 millis", jitter: "30 millis", loss: 0.02, bytesPerSecond: 50_000_000 },
   window: 200_000,
@@ -201,40 +208,49 @@ const listenOnNode = (
     )
   })
 
-/** Real sockets on 127.0.0.1. */
-export const nodeLoopback = Layer.merge(
-  NodeTransport.layer,
-  Layer.scoped(
-    Arena,
-    Effect.gen(function*() {
-      const directory = yield* temporaryDirectory
-      let paths = 0
-      // What is open before anything is under test: others' sockets, and the listeners.
-      const known = new Set(openSockets())
-      const admit = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-        Effect.tap(effect, () => Effect.sync(() => openSockets().forEach((socket) => known.add(socket))))
-      const quiet = (tries: number): Effect.Effect<void, LawBroken> =>
-        Effect.suspend(() => {
-          const open = [...openSockets()].filter((socket) => !known.has(socket))
-          if (open.length === 0) return Effect.void
-          return tries > 0
-            ? Effect.zipRight(turns(5), quiet(tries - 1))
-            : Effect.fail(new LawBroken({ message: `${open.length} sockets are open` }))
-        })
-      return {
-        listen: (kind, behaviour) =>
-          admit(listenOnNode(
-            kind === "tcp" ? { host: "127.0.0.1", port: 0 } : { path: path.join(directory, `${++paths}.sock`) },
-            behaviour
-          )),
-        refused: admit(refusing()),
-        silent: admit(silent()),
-        local: at("127.0.0.1:0"),
-        foreign: at("203.0.113.9:0"),
-        missing: at(path.join(directory, "missing.sock")),
-        settle: turns(60),
-        quiet: quiet(200)
-      }
-    })
+const node = (host: string, local: string, foreign: string) =>
+  Layer.merge(
+    NodeTransport.layer,
+    Layer.scoped(
+      Arena,
+      Effect.gen(function*() {
+        const directory = yield* temporaryDirectory
+        let paths = 0
+        // What is open before anything is under test: others' sockets, and the listeners.
+        const known = new Set(openSockets())
+        const admit = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+          Effect.tap(effect, () => Effect.sync(() => openSockets().forEach((socket) => known.add(socket))))
+        const quiet = (tries: number): Effect.Effect<void, LawBroken> =>
+          Effect.suspend(() => {
+            const open = [...openSockets()].filter((socket) => !known.has(socket))
+            if (open.length === 0) return Effect.void
+            return tries > 0
+              ? Effect.zipRight(turns(5), quiet(tries - 1))
+              : Effect.fail(new LawBroken({ message: `${open.length} sockets are open` }))
+          })
+        return {
+          listen: (kind, behaviour) =>
+            admit(
+              kind === "udp" ? listenForDatagrams(host, behaviour) : listenOnNode(
+                kind === "tcp" ? { host, port: 0 } : { path: path.join(directory, `${++paths}.sock`) },
+                behaviour
+              )
+            ),
+          refused: admit(refusing(host)),
+          silent: admit(silent({ host })),
+          local: at(`${local}:0`),
+          foreign: at(`${foreign}:0`),
+          lossy: false,
+          missing: at(path.join(directory, "missing.sock")),
+          settle: turns(60),
+          quiet: quiet(200)
+        }
+      })
+    )
   )
-)
+
+/** Real sockets on 127.0.0.1. */
+export const nodeLoopback = node("127.0.0.1", "127.0.0.1", "203.0.113.9")
+
+/** Real sockets on ::1. */
+export const nodeLoopback6 = node("::1", "[::1]", "[2001:db8:9::9]")

@@ -231,7 +231,8 @@ export class SimSocket implements SocketHandle, ChannelEnd {
   crash(): void {
     if (this.state === "closed") return
     this.state = "closed"
-    this.outgoing?.cut()
+    // A datagram that has left needs its sender no more.
+    if (this.request.socketType === "stream") this.outgoing?.cut()
     this.incoming?.closeReceiver()
     this.settle(attemptError(this.request, "connect", "ENETDOWN"))
     this.lose("Error", "ENETDOWN")

@@ -13,6 +13,7 @@ export const parseWhere = (text: string): {
   const address = /^[0-9]+$/.test(rest)
     ? Address.socketAddress(any, Address.Port(Number(rest)))
     : unwrap(Address.parseSocketAddress(rest))
+  if (datagram && address._tag === "Unix") throw new Error(`${text}: there are no UNIX datagram sockets`)
   return { socketType, address, key: (address) => keyOf(socketType, address) }
 }
 

@@ -33,11 +33,12 @@ import type { OpenRequest, Transport } from "../../Transport.js"
  */
 export class Arena extends Context.Tag("effect-dial/testing/laws/Arena")<Arena, {
   /**
-   * A stream listener, until the Scope closes: the address to dial. The behaviour is run for each connection, which is
-   * closed when it ends and aborted when it fails.
+   * A listener, until the Scope closes: the address to dial. The behaviour is run for each connection, which is closed
+   * when it ends and aborted when it fails. Over `"udp"` that is each sender that is not known yet, and all of them end
+   * with the listener; `local` and `foreign` are of the family of its address.
    */
   readonly listen: (
-    kind: "tcp" | "unix",
+    kind: "tcp" | "unix" | "udp",
     behaviour: (connection: Connection) => Effect.Effect<unknown, ConnectionLost>
   ) => Effect.Effect<SocketAddress, never, Scope.Scope>
   /** An address at which a connect is refused. */
@@ -48,6 +49,8 @@ export class Arena extends Context.Tag("effect-dial/testing/laws/Arena")<Arena, 
   readonly local: SocketAddress
   /** An address, with any port, that no machine here has. */
   readonly foreign: SocketAddress
+  /** Whether a datagram may get lost, or overtake another, on its way to a listener or back. */
+  readonly lossy: boolean
   /** A UNIX path where nothing is. */
   readonly missing: SocketAddress
   /** Let everything happen that happens by itself. */

@@ -303,6 +303,19 @@ export const transport: ReadonlyArray<Law<Transport | Arena>> = [
       yield* same("operation", error.operation, "socket")
     })),
 
+  law(
+    "a UNIX path or name longer than the kernel can hold is refused when the socket is opened",
+    () =>
+      Effect.gen(function*() {
+        const { open } = yield* Transport
+        const long = "x".repeat(300)
+        for (const path of [new Address.Pathname(`/tmp/${long}`), new Address.Abstract(long)]) {
+          const error = yield* errorOf("open", open(streamTo(Address.unix(path))))
+          yield* same("operation and reason", `${error.operation} ${error.reason}`, "socket InvalidArgument")
+        }
+      })
+  ),
+
   law("a handle reads what the peer writes, and the peer what the handle writes", () =>
     Effect.gen(function*() {
       const handle = yield* established()
