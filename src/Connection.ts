@@ -8,6 +8,16 @@
  *
  * A Connection belongs to the Scope it was dialed in, which closes it: flush within a deadline, then abort.
  *
+ * One with a datagram socket (`socketType` is `"dgram"`, dialed as `udp://`) is the same interface over messages:
+ *
+ * - a `write` is one datagram and a `read` gives one, whole or not at all; an empty one is one. The `stream` has an
+ *   element for each
+ * - nobody waits: a datagram that gets lost is not told of, and what comes while nobody reads is kept only while there
+ *   is room (on Node 212,992 bytes, Linux's default, where each counts 768 more)
+ * - there is no end: `read` never gives `None`, the peer is told of no `end`, and neither of `close` or `abort`
+ * - a datagram that finds nobody is answered by some hosts; then the connection is lost as `Refused`. One that is longer
+ *   than the network carries fails its own write as `TooLong`, and the connection goes on
+ *
  * Not here: how it came to be connected (`Attempt`), and any framing of its bytes.
  *
  * @since 0.1.0

@@ -97,6 +97,10 @@ export const make = (dialWith: Dialer["Type"]["dialWith"]): Dialer["Type"] => ({
  * `AllAttemptsFailed` when no address connected, `DialTimeout` at the deadline. The Connection belongs to the Scope in
  * the environment. Interrupting a dial frees its sockets at once.
  *
+ * Over `udp://` connected means less: this machine has a way to the address, has fixed the peer, and will tell of its
+ * refusals. Nothing was sent, so of several addresses it is the first there is a way to, whoever is there. Where
+ * somebody has to be, ask and wait for the answer in {@link dialWith}: the first that answers wins.
+ *
  * @example
  * ```ts no-run
  * import { NodeRuntime } from "@effect/platform-node"
@@ -150,6 +154,29 @@ export const dial = (
  *
  * const said = await SimNetwork.run(Dialer.dialWith("mail.test:25", greeting), network).pipe(Effect.runPromise)
  * assert.strictEqual(said, "220 ready\r\n")
+ * ```
+ *
+ * @example
+ * ```ts
+ * import { Effect, Option } from "effect"
+ * import { type Connection, Dialer } from "effect-dial"
+ * import { Behaviour, SimNetwork } from "effect-dial/testing"
+ * import * as assert from "node:assert"
+ *
+ * // Over UDP the first address is connected at once, and nobody is there.
+ * const network = {
+ *   hosts: {
+ *     gone: { addresses: ["10.0.0.2"] },
+ *     time: { addresses: ["10.0.0.3"], listeners: { "dgram 123": Behaviour.echo } }
+ *   },
+ *   names: { "time.test": ["10.0.0.2", "10.0.0.3"] }
+ * }
+ *
+ * const answer = (connection: Connection.Connection) =>
+ *   Effect.zipRight(connection.write("what time is it?"), Effect.map(connection.read, Option.getOrThrow))
+ *
+ * const answered = await SimNetwork.run(Dialer.dialWith("udp://time.test:123", answer), network).pipe(Effect.runPromise)
+ * assert.strictEqual(new TextDecoder().decode(answered), "what time is it?")
  * ```
  *
  * @since 0.2.0

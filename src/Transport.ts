@@ -29,7 +29,7 @@ import type { SocketOptions } from "./SocketOptions.js"
  * @category models
  */
 export interface OpenRequest {
-  /** Twisted: `socketType`. */
+  /** Twisted: `socketType`. A `"dgram"` socket connects without a packet: it fixes its peer, and nobody need be there. */
   readonly socketType: SocketType
   /** Twisted: `realAddress`. Where to connect; fully resolved. */
   readonly address: SocketAddress
@@ -70,6 +70,9 @@ export interface SocketHandle {
   /**
    * The next bytes, `None` once the peer has ended its half. Nothing is taken from the kernel while no read waits. One
    * read at a time. An interrupted read loses no bytes: the next one gets them. Fails with the reason in `lost`.
+   *
+   * Of a datagram socket: the next datagram, as it was sent, and never `None`. What came before a refusal comes first.
+   * Such a socket may read on while nobody asks, up to a bound, and drops what is beyond it.
    */
   readonly read: Effect.Effect<Option.Option<Uint8Array>, ConnectionLost>
 
@@ -77,6 +80,8 @@ export interface SocketHandle {
    * Hand bytes to the kernel, in the order of the calls; done when it took all of them. The bytes belong to the
    * socket until then. Interrupting stops the wait; what was handed over is still sent. Fails with the reason in
    * `lost`.
+   *
+   * Of a datagram socket: one datagram, an empty one too. One that is too long fails as `TooLong` and is no loss.
    */
   readonly write: (bytes: Uint8Array) => Effect.Effect<void, ConnectionLost>
 
@@ -86,7 +91,10 @@ export interface SocketHandle {
   /** Wait until the kernel has everything that was written. Fails with the reason in `lost`. */
   readonly flush: Effect.Effect<void, ConnectionLost>
 
-  /** End this side's half after everything written (FIN); the other half goes on. A second call is a no-op. */
+  /**
+   * End this side's half after everything written (FIN); the other half goes on. A second call is a no-op. A datagram
+   * socket has nothing to send for it.
+   */
   readonly end: Effect.Effect<void, ConnectionLost>
 
   /**
