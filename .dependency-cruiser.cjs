@@ -24,6 +24,7 @@ const floors = [
 const pathOf = (floor) => `^src/(?:${floor.map((name) => (name.endsWith("/") ? name : `${name}\\.ts$`)).join("|")})`
 const internal = "^src/internal/"
 const assigned = [...floors.map(pathOf), internal]
+const httpClient = ["^src/node/NodeHttpClient\\.ts$", "^src/node/internal/undiciClient\\.ts$"]
 const unassigned = { path: "^src/", pathNot: assigned }
 
 module.exports = {
@@ -58,7 +59,20 @@ module.exports = {
       name: "cli-libraries-only-in-the-cli",
       severity: "error",
       from: { path: "^src/", pathNot: "^src/cli/" },
-      to: { path: "@effect/(?:cli|platform-node|printer)" }
+      to: { path: "@effect/(?:cli|printer)" }
+    },
+    {
+      // It brings undici, seven megabytes of heap. The HTTP client is its own, over our connections, and pays for it.
+      name: "platform-node-only-in-the-cli-and-the-http-client",
+      severity: "error",
+      from: { path: "^src/", pathNot: ["^src/cli/", ...httpClient] },
+      to: { path: "@effect/platform-node" }
+    },
+    {
+      name: "the-http-client-only-by-its-own-door",
+      severity: "error",
+      from: { path: "^src/", pathNot: httpClient },
+      to: { path: httpClient }
     },
     {
       name: "no-circles",

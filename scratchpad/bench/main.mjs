@@ -9,7 +9,7 @@ import { availableParallelism } from "node:os"
 import { parseArgs } from "node:util"
 import { median, summary } from "./measure.mjs"
 
-const all = ["dial", "hold", "read", "write", "pingpong"]
+const all = ["dial", "hold", "read", "write", "pingpong", "http"]
 const resultsFile = new URL("results/results.json", import.meta.url)
 const roundLimit = 120_000
 

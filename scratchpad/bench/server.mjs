@@ -4,8 +4,10 @@
 //   echo    sends back what it gets
 //   source  is sent a number of bytes as text, sends that many, ends
 //   sink    discards, and at the client's end sends how many bytes it got
+//   http    answers each request with a few bytes, and keeps the connection
 //
 // It ends when its parent does, and after twenty minutes at the latest.
+import * as Http from "node:http"
 import { createServer } from "node:net"
 
 const lifetime = 20 * 60 * 1000
@@ -62,13 +64,25 @@ const listen = (role) =>
     server.listen({ host: "127.0.0.1", port: 0, backlog: 4096 }, () => resolve(server.address().port))
   })
 
+const listenHttp = () =>
+  new Promise((resolve, reject) => {
+    const server = Http.createServer((_, response) => response.end("hello"))
+    server.on("connection", (socket) => {
+      open.add(socket)
+      socket.on("close", () => open.delete(socket))
+    })
+    server.on("error", reject)
+    server.listen({ host: "127.0.0.1", port: 0 }, () => resolve(server.address().port))
+  })
+
 const whenIdle = (then) => open.size === 0 ? then() : setTimeout(() => whenIdle(then), 10)
 
 const ports = {
   hold: await Promise.all(Array.from({ length: 16 }, () => listen(hold))),
   echo: await listen(echo),
   source: await listen(source),
-  sink: await listen(sink)
+  sink: await listen(sink),
+  http: await listenHttp()
 }
 
 process.on("disconnect", () => process.exit())

@@ -26,9 +26,10 @@ import type * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Runtime from "effect/Runtime"
 import type * as Net from "node:net"
 import type { Connection } from "../Connection.js"
-import * as Dialer from "../Dialer.js"
-import * as Endpoint from "../Endpoint.js"
+import type * as Dialer from "../Dialer.js"
+import type * as Endpoint from "../Endpoint.js"
 import { DialedSocket } from "./internal/dialedSocket.js"
+import { lazySocket } from "./internal/lazySocket.js"
 import * as Line from "./internal/line.js"
 
 /**
@@ -183,11 +184,3 @@ export const fromConnection = (connection: Connection, options: StreamOptions = 
     Effect.runtime<never>(),
     (runtime) => new DialedSocket(Line.connected(connection, Runtime.runFork(runtime)), options).adopt()
   )
-
-const lazySocket = (runtime: DialerRuntime, endpoint: Endpoint.Input, options: Options): DialedSocket => {
-  const run: Line.Dial<Dialer.Dialer> = "runFork" in runtime
-    ? (dial) => runtime.runFork(dial)
-    : Runtime.runFork(runtime)
-  const target = typeof endpoint === "string" ? endpoint : Endpoint.format(endpoint)
-  return new DialedSocket(Line.dialed(run, Dialer.dial(endpoint, options), target), options)
-}

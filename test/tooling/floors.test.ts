@@ -46,25 +46,30 @@ it("the floors check refuses upward imports, the platform, circles and modules w
     "src/DialError.ts": `import { b } from "./Endpoint.js"\nexport const a = b`,
     "src/Endpoint.ts": `import { a } from "./DialError.js"\nexport const b = a`,
     "src/Transport.ts": `import "@effect/platform-node"`,
-    "src/Dialer.ts": `export type Dialer = 1`,
+    "src/Dialer.ts": `import "@effect/cli"\nexport type Dialer = 1`,
     "src/AddressPlan.ts": `export * as Attempt from "./Attempt.js"`,
     "src/Attempt.ts": `import type * as AddressPlan from "./AddressPlan.js"\nexport type { AddressPlan }`,
     "src/HappyEyeballs.ts": `import * as Net from "node:net"\nimport { lookup } from "dns"\nexport { lookup, Net }`,
     "src/internal/text.ts": `export * from "../Resolver.js"`,
     "src/Resolver.ts": `export const resolver = 1`,
     "src/Forgotten.ts": `export const forgotten = 1`,
+    "src/node/NodeHttpClient.ts": `export const http = 1`,
+    "src/node/index.ts": `export * as NodeHttpClient from "./NodeHttpClient.js"`,
     "src/index.ts": `export * from "./cli/main.js"`,
     "src/cli/main.ts": `export const main = 1`
   })).toEqual([
     "a-floor-for-every-lone-module: src/Forgotten.ts -> src/Forgotten.ts",
-    "cli-libraries-only-in-the-cli: src/Transport.ts -> @effect/platform-node",
+    "cli-libraries-only-in-the-cli: src/Dialer.ts -> @effect/cli",
     "floor-0-imports-only-down: src/Address.ts -> src/Dialer.ts",
     "internal-imports-only-floor-0: src/internal/text.ts -> src/Resolver.ts",
     "no-circles-of-values-in-floor-0: src/DialError.ts -> src/Endpoint.ts",
     "no-circles: src/AddressPlan.ts -> src/Attempt.ts",
+    "no-unresolvable: src/Dialer.ts -> @effect/cli",
     "no-unresolvable: src/Transport.ts -> @effect/platform-node",
     "nobody-imports-the-cli: src/index.ts -> src/cli/main.ts",
     "node-builtins-only-at-the-edge: src/HappyEyeballs.ts -> dns",
-    "node-builtins-only-at-the-edge: src/HappyEyeballs.ts -> net"
+    "node-builtins-only-at-the-edge: src/HappyEyeballs.ts -> net",
+    "platform-node-only-in-the-cli-and-the-http-client: src/Transport.ts -> @effect/platform-node",
+    "the-http-client-only-by-its-own-door: src/node/index.ts -> src/node/NodeHttpClient.ts"
   ])
 }, 30_000)

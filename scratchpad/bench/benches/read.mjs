@@ -1,7 +1,7 @@
 // Read 512 MiB that a server sends as fast as it is read.
 import { NodeSocket } from "@effect/platform-node"
 import { Effect, Option, Stream } from "effect"
-import { openDial, openRaw, run, to } from "../contenders.mjs"
+import { openDial, openDuplex, openRaw, run, to } from "../contenders.mjs"
 import { start } from "../measure.mjs"
 
 const MiB = 1024 * 1024
@@ -24,6 +24,24 @@ const measured = (read) =>
 
 const length = (total, bytes) => total + bytes.length
 
+const onStream = (open) => async ({ source }) => {
+  const read = async (bytes) => {
+    const socket = await open(source)
+    let got = 0
+    socket.on("data", (chunk) => {
+      got += chunk.length
+    })
+    const ended = new Promise((resolve) => socket.on("end", resolve))
+    socket.write(String(bytes))
+    await ended
+    return got
+  }
+  await read(warmUp)
+  const stop = start()
+  const got = await read(size)
+  return figures(stop(), got)
+}
+
 export default {
   title: "read 512 MiB",
   rounds: 12,
@@ -32,23 +50,8 @@ export default {
     cpu: { unit: "µs CPU per MiB", digits: 0 }
   },
   contenders: {
-    "raw data": async ({ source }) => {
-      const read = async (bytes) => {
-        const socket = await openRaw(source)
-        let got = 0
-        socket.on("data", (chunk) => {
-          got += chunk.length
-        })
-        const ended = new Promise((resolve) => socket.on("end", resolve))
-        socket.write(String(bytes))
-        await ended
-        return got
-      }
-      await read(warmUp)
-      const stop = start()
-      const got = await read(size)
-      return figures(stop(), got)
-    },
+    "raw data": onStream(openRaw),
+    "effect-dial Duplex": onStream(openDuplex),
     "effect-dial read": ({ source }) =>
       measured((bytes) =>
         Effect.gen(function*() {
@@ -80,6 +83,7 @@ export default {
   },
   goals: [
     { metric: "rate", contender: "effect-dial read", over: "raw data", atLeast: 0.95 },
-    { metric: "rate", contender: "effect-dial stream", over: "raw data", atLeast: 0.85 }
+    { metric: "rate", contender: "effect-dial stream", over: "raw data", atLeast: 0.85 },
+    { metric: "rate", contender: "effect-dial Duplex", over: "raw data", atLeast: 0.95 }
   ]
 }
