@@ -464,7 +464,10 @@ class NodeSocketHandle implements SocketHandle {
   }
 
   ended(): void {
-    if (this.doubtful && this.receiver !== undefined) return this.doubtEnd(this.receiver)
+    // Once our own half is over a turn of the loop is, too, and the end is none of a hang-up.
+    if (this.doubtful && this.receiver !== undefined && this.socket?.writableFinished === false) {
+      return this.doubtEnd(this.receiver)
+    }
     this.peerEnded = true
     this.receiver?.end()
     const reader = this.readWaiter
