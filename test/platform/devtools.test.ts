@@ -1,5 +1,5 @@
 /**
- * The DevTools client of @effect/experimental over our socket, against its own server over the platform's.
+ * The DevTools client of @effect/experimental over our sockets, against its own server over the platform's.
  */
 import { DevTools } from "@effect/experimental"
 import type * as Domain from "@effect/experimental/DevTools/Domain"
@@ -9,13 +9,14 @@ import { SocketServer } from "@effect/platform/SocketServer"
 import { it } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Queue, Schedule, Scope } from "effect"
 import { NodeNetwork } from "../../src/node/index.js"
+import * as NodeWebSocket from "../../src/node/NodeWebSocket.js"
 import * as PlatformSocket from "../../src/platform/PlatformSocket.js"
 import * as Loopback from "../support/loopback.js"
 
 /** A server at this port, 0 for any, that asks each client for its metrics; what it hears goes into the queue. */
-const serve = (port: number, heard: Queue.Queue<Domain.Request.WithoutPing>) =>
+const serve = (port: number, heard: Queue.Queue<Domain.Request.WithoutPing>, sockets = NodeSocketServer.layer) =>
   Effect.gen(function*() {
-    const context = yield* Layer.build(NodeSocketServer.layer({ host: "127.0.0.1", port }))
+    const context = yield* Layer.build(sockets({ host: "127.0.0.1", port }))
     yield* DevToolsServer.run((client) =>
       Effect.zipRight(
         client.request({ _tag: "MetricsRequest" }),
@@ -57,6 +58,20 @@ live("DevTools hears spans and metrics through a dialed socket", () =>
     }).pipe(traced(port))
     // The last thing a client says is what it measured.
     yield* waitFor("the metrics", heard, ({ _tag }) => _tag === "MetricsSnapshot")
+  }))
+
+live("DevTools hears spans through a WebSocket of ours", () =>
+  Effect.gen(function*() {
+    const heard = yield* Queue.unbounded<Domain.Request.WithoutPing>()
+    const port = yield* serve(0, heard, NodeSocketServer.layerWebSocket)
+    const traced = DevTools.layerWebSocket(`ws://localhost:${port}`).pipe(
+      Layer.provide(NodeWebSocket.layer()),
+      Layer.provide(NodeNetwork.layer)
+    )
+    yield* Effect.provide(
+      Effect.zipRight(Effect.withSpan(Effect.void, "a span"), waitFor("the span", heard, spanOf("a span"))),
+      traced
+    )
   }))
 
 live("DevTools goes on with a server that was restarted", () =>
