@@ -4,8 +4,11 @@ import { fileURLToPath } from "node:url"
 import ts from "typescript"
 
 const here = new URL("./", import.meta.url)
-const names = readdirSync(here).filter((file) => file.endsWith(".ts")).map((file) => file.slice(0, -3))
-const name = process.argv[2]
+// Each of recipes/ needs a server, and says which.
+const names = readdirSync(here, { recursive: true }).filter((file) => file.endsWith(".ts")).map((file) =>
+  file.slice(0, -3)
+)
+const [name, ...args] = process.argv.slice(2)
 
 if (!names.includes(name)) {
   console.error(`which one? ${names.join(", ")}`)
@@ -18,5 +21,6 @@ if (!names.includes(name)) {
     compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022, verbatimModuleSyntax: true }
   })
   writeFileSync(output, outputText)
-  await import(output.href)
+  const { main } = await import(output.href)
+  await main?.(...args)
 }

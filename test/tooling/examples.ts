@@ -64,8 +64,12 @@ const sourcesIn = (folder: string): ReadonlyArray<string> =>
     .map((file) => `${folder}/${file}`)
     .toSorted()
 
-/** Every file that may hold an example. */
-export const documented = (): ReadonlyArray<string> => ["README.md", ...sourcesIn("src"), ...sourcesIn(programs)]
+/** Every file that may hold an example; the recipes, each of which needs a server, are for test/recipes to run. */
+export const documented = (): ReadonlyArray<string> => [
+  "README.md",
+  ...sourcesIn("src"),
+  ...sourcesIn(programs).filter((file) => !file.startsWith(`${programs}/recipes/`))
+]
 
 /** What is wrong with each example that is wrong, by its `at`. */
 export type Problems = ReadonlyMap<string, string>

@@ -1,0 +1,105 @@
+/**
+ * What the tests of the recipes share: a real server for each file, the network that a recipe is given, and what a user
+ * finds in an error.
+ *
+ * A recipe is tested twice: as a program, built and run as its first lines say, and as its function in this process on
+ * names of the test's own, where the server can be killed under it.
+ */
+import { layer, type Vitest } from "@effect/vitest"
+import { Context, Effect, Layer, ManagedRuntime, type Scope } from "effect"
+import { Address, Dialer, DialError, Resolver } from "effect-dial"
+import { NodeTransport } from "effect-dial/node"
+import { spawn } from "node:child_process"
+import { text } from "node:stream/consumers"
+import { fileURLToPath } from "node:url"
+import { isBuilt } from "../../.ci/build.mjs"
+import { describeWith } from "../support/daemons.js"
+import * as Loopback from "../support/loopback.js"
+import type * as Servers from "../support/servers.js"
+
+/** The server of this file. */
+export class Server extends Context.Tag("test/recipes/Server")<Server, Servers.Server>() {}
+
+/** The tests of one recipe on one server of a kind, in real time. After them nothing is connected to it. */
+export const recipe = (
+  title: string,
+  kind: Servers.Kind,
+  body: (it: Vitest.MethodsNonLive<Server, true>) => void
+): void =>
+  describeWith(kind.programs, title, () => {
+    const server = Layer.scoped(Server, kind.start)
+    layer(server, { timeout: "60 seconds", excludeTestServices: true })((it) => body(it))
+  })
+
+/** Run it, then see that no connection to the server is left. */
+export const leavesNoConnection = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Server> =>
+  Effect.flatMap(Server, ({ port, tlsPort }) => {
+    const live = () =>
+      [port, tlsPort].flatMap(Loopback.tcpRows).filter(({ state }) => state !== "LISTEN" && state !== "TIME_WAIT")
+    return Effect.zipLeft(self, Loopback.until("every connection to the server to be over", () => live().length === 0))
+  })
+
+/** `db.test` is where the server is, after an address that refuses and one that never answers. */
+export const dualStack: Effect.Effect<
+  ManagedRuntime.ManagedRuntime<Dialer.Dialer, never>,
+  never,
+  Scope.Scope | Server
+> = Effect.gen(function*() {
+  const { port, tlsPort } = yield* Server
+  for (const at of new Set([port, tlsPort])) yield* Loopback.silent({ host: "127.0.0.2", port: at })
+  return yield* network(["::1", "127.0.0.2", "127.0.0.1"])
+})
+
+/** A name, `db.test`, is 127.0.0.1. */
+export const network = (
+  addresses: ReadonlyArray<string> = ["127.0.0.1"],
+  name = "db.test"
+): Effect.Effect<ManagedRuntime.ManagedRuntime<Dialer.Dialer, never>, never, Scope.Scope> => {
+  const resolver = Resolver.layerStatic({ [name]: addresses.map(Address.unsafeParse) })
+  const dialer = Layer.provide(Dialer.layer, Layer.merge(resolver, NodeTransport.layer))
+  return Effect.acquireRelease(Effect.sync(() => ManagedRuntime.make(dialer)), (runtime) => runtime.disposeEffect)
+}
+
+/** Our error in what a client of Node threw: the very error, or what it was caused by. */
+export const ours = (error: unknown): DialError.DialError | undefined =>
+  error instanceof DialError.AllAttemptsFailed || error instanceof DialError.DialTimeout
+    ? error
+    : error instanceof AggregateError
+    ? error.errors.map(ours).find((found) => found !== undefined)
+    : error instanceof Error && error.cause !== undefined
+    ? ours(error.cause)
+    : undefined
+
+/** An endpoint where nobody listens. */
+export const refusing: Effect.Effect<string, never, Scope.Scope> = Effect.map(Loopback.refusing(), String)
+
+/** What is thrown. */
+export const rejection = (promise: () => PromiseLike<unknown>): Effect.Effect<unknown> =>
+  Effect.flatMap(
+    Effect.either(Effect.tryPromise({ try: async () => await promise(), catch: (error) => error })),
+    (outcome) => outcome._tag === "Left" ? Effect.succeed(outcome.left) : Effect.dieMessage("it was not rejected")
+  )
+
+/** Ours, of what is thrown again and again: a client may first have to notice that its connections are gone. */
+export const refused = (promise: () => PromiseLike<unknown>): Effect.Effect<DialError.DialError> =>
+  Effect.flatMap(rejection(promise), (error) => {
+    const found = ours(error)
+    return found === undefined ? refused(promise) : Effect.succeed(found)
+  })
+
+const runner = fileURLToPath(new URL("../../scratchpad/examples/run.mjs", import.meta.url))
+
+/** The recipe as a program: what it printed, or a defect. */
+export const program = (name: string, ...args: ReadonlyArray<string>): Effect.Effect<string> =>
+  Effect.promise(async () => {
+    if (!isBuilt()) throw new Error("dist is older than src: run `pnpm build`")
+    const child = spawn(process.execPath, [runner, `recipes/${name}`, ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+      timeout: 20_000,
+      killSignal: "SIGKILL"
+    })
+    const code = new Promise((resolve) => child.on("close", resolve))
+    const [printed, complaints] = await Promise.all([text(child.stdout), text(child.stderr)])
+    if (await code !== 0) throw new Error(`${name} ended with ${await code}\n${printed}${complaints}`)
+    return printed
+  })

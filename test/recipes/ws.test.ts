@@ -1,0 +1,101 @@
+import { expect } from "@effect/vitest"
+import { Effect } from "effect"
+import { once } from "node:events"
+import type * as net from "node:net"
+import { type WebSocket, WebSocketServer } from "ws"
+import { webSocketOver } from "../../scratchpad/examples/recipes/ws.js"
+import { nginx } from "../support/servers.js"
+import { dualStack, leavesNoConnection, network, program, recipe, refusing, rejection, Server } from "./recipe.js"
+
+/** Behind nginx: it sends back what it is sent. */
+const echo = Effect.acquireRelease(
+  Effect.promise(async () => {
+    const server = new WebSocketServer({ port: 0, host: "127.0.0.1" })
+    server.on("connection", (socket) => {
+      socket.on("message", (data, isBinary) => socket.send(data, { binary: isBinary }))
+    })
+    await once(server, "listening")
+    return server
+  }),
+  (server) =>
+    Effect.async<void>((resume) => {
+      for (const socket of server.clients) socket.terminate()
+      server.close(() => resume(Effect.void))
+    })
+).pipe(Effect.map((server) => `websocket/${(server.address() as net.AddressInfo).port}`))
+
+const opened = (make: () => WebSocket) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const socket = make()
+      await once(socket, "open")
+      return socket
+    }),
+    (socket) => Effect.sync(() => socket.terminate())
+  )
+
+/** What comes back. */
+const say = (socket: WebSocket, message: string | Uint8Array) =>
+  Effect.promise(async () => {
+    const answer = once(socket, "message")
+    socket.send(message)
+    const [data] = await answer
+    return data as Buffer
+  })
+
+recipe("ws over our connections", nginx, (it) => {
+  it.scoped("does its work as a program", () =>
+    Effect.gen(function*() {
+      const { port } = yield* Server
+      expect(yield* program("ws", `ws://localhost:${port}/${yield* echo}`)).toBe("the answer is ten visits\n")
+    }), 30_000)
+
+  it.scoped("reaches a name of which one address refuses and one is silent", () =>
+    leavesNoConnection(Effect.scoped(Effect.gen(function*() {
+      const { port } = yield* Server
+      const runtime = yield* dualStack
+      const path = yield* echo
+      const socket = yield* opened(() => webSocketOver(runtime, `ws://db.test:${port}/${path}`))
+      const message = new Uint8Array(1024 * 1024).fill(7)
+      expect(Buffer.compare(yield* say(socket, message), message)).toBe(0)
+    }))))
+
+  it.scoped("has TLS over them, to the name that the certificate is for and to no other", () =>
+    leavesNoConnection(Effect.scoped(Effect.gen(function*() {
+      const { authority, tlsPort } = yield* Server
+      const runtime = yield* network()
+      const url = `wss://db.test:${tlsPort}/${yield* echo}`
+      const socket = yield* opened(() => webSocketOver(runtime, url, { ca: authority }))
+      expect(String(yield* say(socket, "told"))).toBe("told")
+      const other = yield* network(["127.0.0.1"], "other.test")
+      const error = yield* rejection(() =>
+        once(webSocketOver(other, `wss://other.test:${tlsPort}/`, { ca: authority }), "open")
+      )
+      expect(String(error)).toMatch(/altnames/)
+    }))))
+
+  it.scoped("tells that a server was killed, and can be made anew once it is back", () =>
+    leavesNoConnection(Effect.scoped(Effect.gen(function*() {
+      const server = yield* Server
+      const runtime = yield* network()
+      const url = `ws://db.test:${server.port}/${yield* echo}`
+      const socket = yield* opened(() => webSocketOver(runtime, url))
+      const closed = once(socket, "close")
+      yield* server.kill
+      const [code] = yield* Effect.promise(() => closed)
+      expect(code).toBe(1006)
+      const error = yield* rejection(() => once(webSocketOver(runtime, url), "open"))
+      expect(error).toMatchObject({ _tag: "AllAttemptsFailed" })
+      yield* server.restart
+      const again = yield* opened(() => webSocketOver(runtime, url))
+      expect(String(yield* say(again, "back"))).toBe("back")
+    }))))
+
+  it.scoped("fails with our error, as it is, where nobody listens", () =>
+    Effect.gen(function*() {
+      const runtime = yield* network()
+      const url = `ws://${yield* refusing}/`
+      const error = yield* rejection(() => once(webSocketOver(runtime, url), "open"))
+      expect(error).toMatchObject({ _tag: "AllAttemptsFailed", code: "ECONNREFUSED" })
+    }))
+})
