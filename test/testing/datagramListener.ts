@@ -92,7 +92,7 @@ export const listenForDatagrams = (
       () =>
         Effect.async<void>((resume) => {
           socket.close(() => resume(Effect.void))
-          for (const flow of [...flows.values()]) flow.over("End")
+          for (const flow of flows.values()) flow.over("End")
         })
     )
   })

@@ -26,11 +26,11 @@ describe("the packed tarball, installed in an empty folder", () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
   // The laws are suites for @effect/vitest, the WebSockets are those of ws: optional peers that are not installed here.
-  const needsPeer = ["./testing/laws", "./node/NodeWebSocket"]
+  const needsPeer = new Set(["./testing/laws", "./node/NodeWebSocket"])
 
   it("gives every public module", () => {
     const names = Object.keys(manifest.exports)
-      .filter((name) => manifest.exports[name] !== null && name !== "./package.json" && !needsPeer.includes(name))
+      .filter((name) => manifest.exports[name] !== null && name !== "./package.json" && !needsPeer.has(name))
       .map((name) => `effect-dial${name.slice(1)}`)
     writeFileSync(
       join(user, "import.js"),

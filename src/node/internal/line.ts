@@ -16,7 +16,7 @@ import type { Connection } from "../../Connection.js"
 import { ConnectStopped } from "../../DialError.js"
 import { errorOf, type Fork } from "./channel.js"
 
-export type Opened = (outcome: Error | Connection, fork: Fork) => void
+type Opened = (outcome: Error | Connection, fork: Fork) => void
 
 export interface Line {
   /** Begin; `opened` is told once and in a tick of its own, unless it was closed before. */
