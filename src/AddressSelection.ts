@@ -117,14 +117,15 @@ const classify = (bits: bigint, policy: Policy): { readonly precedence: number; 
 const globalScope = 0xe
 
 const scopeOf = (ip: Address.IpAddress): number => {
-  const plain = Address.unmap(ip)
-  if (plain._tag === "Ipv4Address") {
+  if (ip._tag === "Ipv4Address") {
     // §3.2: 127/8 and 169.254/16 are link-local; every other IPv4 address, private ones too, is global.
-    return Address.isLoopback(plain) || Address.isLinkLocal(plain) ? 0x2 : globalScope
+    return Address.isLoopback(ip) || Address.isLinkLocal(ip) ? 0x2 : globalScope
   }
-  const [first] = plain.groups
-  if (Address.isMulticast(plain)) return first & 0xf
-  if (Address.isLoopback(plain) || Address.isLinkLocal(plain)) return 0x2
+  // By its own prefix, and not as the guards of Address do: §3.3 has every address with an IPv4 one in it global.
+  const [first] = ip.groups
+  if (first >> 8 === 0xff) return first & 0xf
+  // §3.4: the loopback address is link-local.
+  if ((first & 0xffc0) === 0xfe80 || ip.groups.every((group, index) => group === (index === 7 ? 1 : 0))) return 0x2
   return (first & 0xffc0) === 0xfec0 ? 0x5 : globalScope
 }
 

@@ -598,7 +598,10 @@ const askHttps = (
     Effect.flatMap((response) => {
       const { headers, status } = response
       const type = headers["content-type"]?.split(";")[0]?.trim()
-      if (status !== 200) return Effect.fail(failed("ServerFailure", new Error(`the server says ${status}`)))
+      // RFC 8484 §4.2.1: "A successful HTTP response with a 2xx status code ... is used for any valid DNS response".
+      if (status < 200 || status > 299) {
+        return Effect.fail(failed("ServerFailure", new Error(`the server says ${status}`)))
+      }
       if (type !== dnsMessageType) return Effect.fail(failed("InvalidResponse", new Error(`the answer is ${type}`)))
       if (Number(headers["content-length"] ?? 0) > mostOctets) {
         return Effect.fail(failed("InvalidResponse", new Error("the answer is too long")))
@@ -631,6 +634,10 @@ const answered = (
   if (responseCode !== "NoError" && responseCode !== "NameError") {
     return Effect.fail(failed("ServerFailure", new Error(`it says ${responseCode}`)))
   }
-  const aged = (record: DnsMessage.DnsRecord) => ({ ...record, timeToLive: Math.max(0, record.timeToLive - age) })
+  const left = (seconds: number) => Math.max(0, seconds - age)
+  const aged = (record: DnsMessage.DnsRecord): DnsMessage.DnsRecord => {
+    const timeToLive = left(record.timeToLive)
+    return record.type === "SOA" ? { ...record, timeToLive, minimum: left(record.minimum) } : { ...record, timeToLive }
+  }
   return Effect.succeed({ ...message, answers: message.answers.map(aged), authorities: message.authorities.map(aged) })
 }

@@ -5,8 +5,8 @@
  * 1 to 8 leave equal: it never puts one family before the other.
  *
  * - an entry belongs to a destination and the source it was reached from; once the machine reaches the destination from
- *   another source, which is to say on another network, the entry is gone (RFC 8305 §4: "these histories ... MUST be
- *   cleared or moved" on a change of network)
+ *   another source, which is to say on another network, the entry is gone (RFC 8305 §4: "This historical data MUST NOT be
+ *   used across different network interfaces and SHOULD be flushed whenever a device changes the network")
  * - the round-trip time is smoothed as RFC 6298 §2 does (one eighth of each new one), so that noise does not reorder
  * - a failure forgets the round-trip time and that the address was used; a success teaches both anew
  * - entries expire, and the oldest go when there are too many

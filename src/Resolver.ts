@@ -333,7 +333,23 @@ export interface CacheOptions {
    * @default 0, which never does
    */
   readonly refreshAhead?: number | undefined
+  /**
+   * How long the rest of a lookup goes on of which nobody waits any more, once an answer of it was of use: a dial that has
+   * connected leaves the other family's answer to the dials after it. One that is given up before that ends at once.
+   *
+   * @default {@link defaultLingering}
+   */
+  readonly lingerFor?: Duration.DurationInput | undefined
 }
+
+/**
+ * RFC 8305 §5: "the DNS client resolver SHOULD still process DNS replies from the network for a short period of time
+ * (recommended to be 1 second), as they will populate the DNS cache and can be used for subsequent connections".
+ *
+ * @since 0.2.0
+ * @category cache
+ */
+export const defaultLingering: Duration.DurationInput = "1 second"
 
 /**
  * RFC 8767 §5: "client response timer ... 1.8 seconds".
@@ -426,6 +442,8 @@ interface Flight {
   readonly waiters: Map<Kind, Set<Waiter>>
   /** Whether it goes on when nobody waits: its answer is wanted for the cache. */
   kept: boolean
+  /** Whether somebody has had an answer of it. */
+  used: boolean
   fiber: Fiber.RuntimeFiber<unknown> | undefined
 }
 
@@ -441,7 +459,7 @@ class Cache {
   private readonly flights = new Map<string, Flight>()
   private readonly limits: {
     readonly [
-      K in "defaults" | "minimum" | "maximum" | "negative" | "failure" | "stale" | "response" | "recheck"
+      K in "defaults" | "minimum" | "maximum" | "negative" | "failure" | "stale" | "response" | "recheck" | "linger"
     ]: number
   }
   private readonly capacity: number
@@ -460,7 +478,8 @@ class Cache {
       failure: Math.min(Duration.toMillis(options.failureTimeToLive ?? 0), 300_000),
       stale: Duration.toMillis(options.staleFor ?? 0),
       response: Duration.toMillis(staleResponseDelay),
-      recheck: Duration.toMillis(staleRecheckDelay)
+      recheck: Duration.toMillis(staleRecheckDelay),
+      linger: Duration.toMillis(options.lingerFor ?? defaultLingering)
     }
   }
 
@@ -470,7 +489,7 @@ class Cache {
       ? query?.families ?? families
       : [...query.families ?? families, query.services]
     return Stream.fromChannel(Channel.suspend(() => {
-      const asker = new Asker()
+      const asker = new Asker(this.linger)
       const begin = Effect.uninterruptible(
         Effect.clockWith((clock) => this.ask(name, kinds, asker, clock.unsafeCurrentTimeMillis()))
       )
@@ -551,7 +570,12 @@ class Cache {
     asker: Asker | undefined,
     kept: boolean
   ): Effect.Effect<void> {
-    const flight: Flight = { waiters: new Map(kinds.map((kind) => [kind, new Set()])), kept, fiber: undefined }
+    const flight: Flight = {
+      waiters: new Map(kinds.map((kind) => [kind, new Set()])),
+      kept,
+      used: false,
+      fiber: undefined
+    }
     for (const kind of kinds) this.flights.set(keyOf(name, kind), flight)
     for (const [kind, waiter] of asker?.waiting ?? []) {
       if (asker !== undefined && flight.waiters.has(kind)) join(flight, kind, waiter, asker)
@@ -580,6 +604,16 @@ class Cache {
     })
   }
 
+  /** Give a lookup up that nobody wants, a little later: somebody may want it again until then. */
+  private readonly linger = (flight: Flight): Effect.Effect<void> =>
+    Effect.asVoid(Effect.forkIn(
+      Effect.interruptible(Effect.zipRight(
+        Effect.sleep(this.limits.linger),
+        Effect.suspend(() => isWanted(flight) || flight.fiber === undefined ? Effect.void : endAll([flight.fiber]))
+      )),
+      this.scope
+    ))
+
   private arrived(name: DomainName, flight: Flight, answer: Answer): Effect.Effect<void> {
     return Effect.clockWith((clock) => {
       const kind = [...flight.waiters.keys()].find((kind) =>
@@ -591,6 +625,7 @@ class Cache {
       if (this.flights.get(key) === flight) this.flights.delete(key)
       const waiters = flight.waiters.get(kind)
       flight.waiters.delete(kind)
+      flight.used ||= waiters !== undefined && waiters.size > 0
       waiters?.forEach((tell) => tell(answer))
       return evicted === 0 ? Effect.void : Metric.incrementBy(cacheMetrics.evictions, evicted)
     })
@@ -663,17 +698,24 @@ class Asker {
   readonly joined: Array<readonly [Flight, Kind, Waiter]> = []
   readonly fibers: Array<Fiber.RuntimeFiber<unknown>> = []
 
+  constructor(private readonly linger: (flight: Flight) => Effect.Effect<void>) {}
+
   /** A lookup that nobody waits for any more is given up, unless the cache wants it. */
   readonly leave: Effect.Effect<void> = Effect.suspend(() => {
     const idle = new Set<Fiber.RuntimeFiber<unknown>>(this.fibers)
+    const lingering = new Set<Flight>()
     for (const [flight, kind, waiter] of this.joined) {
       flight.waiters.get(kind)?.delete(waiter)
-      const wanted = flight.kept || [...flight.waiters.values()].some((waiters) => waiters.size > 0)
-      if (!wanted && flight.fiber !== undefined && flight.waiters.size > 0) idle.add(flight.fiber)
+      if (isWanted(flight) || flight.fiber === undefined || flight.waiters.size === 0) continue
+      if (flight.used) lingering.add(flight)
+      else idle.add(flight.fiber)
     }
-    return endAll([...idle])
+    return Effect.zipRight(Effect.forEach(lingering, this.linger, { discard: true }), endAll([...idle]))
   })
 }
+
+const isWanted = ({ kept, waiters }: Flight): boolean =>
+  kept || [...waiters.values()].some((waiters) => waiters.size > 0)
 
 const join = (flight: Flight, kind: Kind, waiter: Waiter, asker: Asker): void => {
   flight.waiters.get(kind)?.add(waiter)

@@ -1,6 +1,6 @@
 import { FileSystem } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Either, Exit, Fiber, Layer, Option, Queue, Random, Stream, Supervisor } from "effect"
+import { Duration, Effect, Either, Exit, Fiber, Layer, Option, Queue, Stream, Supervisor } from "effect"
 import type { Connection } from "../src/Connection.js"
 import * as Dialer from "../src/Dialer.js"
 import * as DnsConfig from "../src/DnsConfig.js"
@@ -522,22 +522,6 @@ describe("an interruption", () => {
 })
 
 describe("names", () => {
-  it.live("`localhost` and what is under it never leave the machine (RFC 6761 §6.3)", () =>
-    Effect.gen(function*() {
-      const { log, value } = yield* world({}, Effect.all([answers("localhost"), answers("db.LOCALHOST.")]))
-      expect(value).toEqual([["0 inet6 ::1", "0 inet 127.0.0.1"], ["0 inet6 ::1", "0 inet 127.0.0.1"]])
-      expect(log).toEqual([])
-    }))
-
-  for (const top of ["invalid", "onion", "local"]) {
-    it.live(`.${top} is NotFound, and nobody is asked`, () =>
-      Effect.gen(function*() {
-        const { log, value } = yield* world({}, answers(`printer.${top}`))
-        expect(value).toEqual(["0 inet6 NotFound", "0 inet NotFound"])
-        expect(log).toEqual([])
-      }))
-  }
-
   it.live("of the hosts file are the file's, for both families", () =>
     Effect.gen(function*() {
       const hosts = DnsConfig.parseHosts("10.0.0.7 db.test db\n10.0.0.8 db.test")
@@ -623,56 +607,6 @@ describe("HTTPS records", () => {
         "web.test HTTPS",
         "_8443._https.web.test HTTPS"
       ])
-    }))
-})
-
-describe("a service (RFC 2782)", () => {
-  const owner = "_xmpp-client._tcp.chat.test"
-  const srv = (priority: number, weight: number, target: string): DnsMessage.DnsRecord => ({
-    type: "SRV",
-    name: owner,
-    timeToLive: 60,
-    priority,
-    weight,
-    port: 5222,
-    target
-  })
-  const targets = (answers: ReadonlyArray<DnsMessage.DnsRecord>, seed = "seed") =>
-    Effect.map(
-      world(
-        { script: { [owner]: { SRV: { answers } } } },
-        Effect.either(DnsResolver.service(owner)).pipe(
-          Effect.withRandom(Random.make(seed))
-        )
-      ),
-      ({ value }) =>
-        Either.isLeft(value) ? value.left.reason : value.right.map(({ endpoint }) => Endpoint.hostText(endpoint))
-    )
-
-  it.live("\"A client MUST attempt to contact the target host with the lowest-numbered priority it can reach\"", () =>
-    Effect.gen(function*() {
-      expect(yield* targets([srv(20, 9, "c.test"), srv(10, 0, "a.test"), srv(15, 5, "b.test")])).toEqual([
-        "a.test.",
-        "b.test.",
-        "c.test."
-      ])
-    }))
-
-  it.live("\"Larger weights SHOULD be given a proportionately higher probability of being selected\"", () =>
-    Effect.gen(function*() {
-      const answers = [srv(1, 1, "light.test"), srv(1, 9, "heavy.test")]
-      const firsts = yield* Effect.forEach(
-        Array.from({ length: 200 }, (_, n) => `seed ${n}`),
-        (seed) => Effect.map(targets(answers, seed), (found) => found[0])
-      )
-      const heavy = firsts.filter((name) => name === "heavy.test.").length
-      expect(heavy).toBeGreaterThan(140)
-      expect(heavy).toBeLessThan(200)
-    }))
-
-  it.live("\"A Target of \".\" means that the service is decidedly not available at this domain\"", () =>
-    Effect.gen(function*() {
-      expect(yield* targets([srv(0, 0, "")])).toBe("NotFound")
     }))
 })
 

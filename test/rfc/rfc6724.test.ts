@@ -1,5 +1,7 @@
 /**
- * RFC 6724, Default Address Selection: the rules of §6 by name, and every worked example of §10.2 and §10.3.
+ * RFC 6724, Default Address Selection, as far as it concerns destinations: the table of §2, the scopes of §3, the rules of
+ * §6 by name, every worked example of §10.2, and those of §10.3, §10.4 and §10.6. Source addresses (§5) are the kernel's
+ * to choose.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, FastCheck as fc, Option } from "effect"
@@ -51,6 +53,84 @@ describe("§2.1 the default policy table", () => {
       "fec0::/10 1 11",
       "3ffe::/16 1 12"
     ].map((text) => text.replace("::ffff:0.0.0.0", String(ip("::ffff:0:0")))))
+  })
+})
+
+/** Reached from an address like itself, so that nothing before its precedence decides. */
+const like = (address: string) => candidate(address, address)
+
+describe("§2.1 Policy Table", () => {
+  it("\"The policy table is a longest-matching-prefix lookup table\": every row of the default one, by its precedence", () => {
+    // Of global scope each, down to a precedence of 1.
+    const falling = ["2001:db8::1", "192.0.2.1", "2002:c000:201::1", "2001:0:1::1", "fc00::1", "3ffe::1"].map(like)
+    for (const [index, first] of falling.entries()) {
+      for (const second of falling.slice(index + 1)) sorted("PreferHigherPrecedence", first, second)
+    }
+    // IPv4-compatible, under ::/96 and not under ::/0.
+    sorted("PreferHigherPrecedence", like("fd00::1"), like("::192.0.2.1"))
+    // Of link-local scope: ::1/128 before fe80::1, which is under ::/0, and that before 127.0.0.1.
+    sorted("PreferHigherPrecedence", like("::1"), like("fe80::1"))
+    sorted("PreferHigherPrecedence", like("fe80::1"), like("127.0.0.1"))
+  })
+
+  it("\"IPv6 implementations SHOULD support configurable address selection via a mechanism at least as powerful as the policy tables defined here\"", () => {
+    const policy: AddressSelection.Policy = [
+      { prefix: ip("::") as Address.Ipv6Address, length: 0, precedence: 40, label: 1 },
+      { prefix: ip("2001:db8:2::") as Address.Ipv6Address, length: 48, precedence: 41, label: 1 }
+    ]
+    sorted("PreferHigherPrecedence", like("2001:db8:2::1"), like("2001:db8:1::1"), policy)
+    // No rule decides between these but the table; the default one has another opinion.
+    sorted("PreferHigherPrecedence", like("2001:db8:2::1"), like("::1"), [
+      ...policy,
+      { prefix: ip("::1") as Address.Ipv6Address, length: 128, precedence: 1, label: 1 }
+    ])
+  })
+
+  it("an address under no prefix has precedence 0", () => {
+    const policy = [{ prefix: ip("2001:db8::") as Address.Ipv6Address, length: 32, precedence: 1, label: 0 }]
+    sorted("PreferHigherPrecedence", like("2001:db8::1"), like("192.0.2.1"), policy)
+  })
+})
+
+describe("§2.2 Common Prefix Length", () => {
+  it("\"CommonPrefixLen(fe80::1, fe80::2) is 64\": no more than the subnet of the source counts", () => {
+    const order = AddressSelection.compare(candidate("fe80::1", "fe80::2"), candidate("fe80::ffff:ffff:1", "fe80::2"))
+    expect(order).toEqual({ order: 0, rule: "LeaveTheOrder" })
+  })
+})
+
+describe("§3 address properties", () => {
+  /** Both are reached from an address of link-local scope: the one whose scope that is comes first. */
+  const isLinkLocal = (address: string) => {
+    const one = candidate(address, "fe80::9")
+    const other = candidate("2001:db8::1", "fe80::9")
+    return AddressSelection.compare(one, other).rule === "PreferMatchingScope"
+  }
+
+  it("§3.1: link-local unicast and multicast addresses are of one scope, site-local of the next, and then global", () => {
+    expect(["fe80::1", "febf::1", "ff02::1"].map(isLinkLocal)).toEqual([true, true, true])
+    expect(["fec0::1", "ff05::1", "ff0e::1", "2001:db8::2", "fd00::1"].map(isLinkLocal)).toEqual(
+      [false, false, false, false, false]
+    )
+    sorted("PreferMatchingScope", candidate("ff05::1", "fec0::9"), candidate("ff0e::1", "fec0::9"))
+  })
+
+  it("§3.2: \"IPv4 auto-configuration addresses ... are assigned link-local scope\", and so is the loopback's prefix; private addresses are global", () => {
+    expect(["169.254.1.1", "127.0.0.1", "127.9.9.9"].map(isLinkLocal)).toEqual([true, true, true])
+    expect(["10.0.0.1", "172.16.0.1", "192.168.0.1", "100.64.0.1", "192.0.2.1"].map(isLinkLocal)).toEqual(
+      [false, false, false, false, false]
+    )
+  })
+
+  it("§3.3: IPv6 addresses with an IPv4 one in them \"MUST be treated as having global scope\"", () => {
+    expect(
+      ["::ffff:169.254.1.1", "::ffff:127.0.0.1", "::ffff:224.0.0.1", "::127.0.0.1", "2002:7f00:1::1"].map(isLinkLocal)
+    )
+      .toEqual([false, false, false, false, false])
+  })
+
+  it("§3.4: \"The loopback address MUST be treated as having link-local scope\"", () => {
+    expect(isLinkLocal("::1")).toBe(true)
   })
 })
 
@@ -213,6 +293,41 @@ describe("§10.3 Configuring Preference for IPv6 or IPv4", () => {
       candidate("2001:db8:1::1", "2001:db8:1::2"),
       policy
     )
+  })
+})
+
+describe("§10.4 Configuring Preference for Link-Local Addresses", () => {
+  const [global, local] = [candidate("2001:db8:1::1", "2001:db8:1::2"), candidate("fe80::1", "fe80::2")]
+  const policy = [
+    ...AddressSelection.defaultPolicy,
+    { prefix: ip("fe80::") as Address.Ipv6Address, length: 10, precedence: 33, label: 1 }
+  ]
+
+  it("\"fe80::/10 33 1\" puts 2001:db8:1::1 (src 2001:db8:1::2) before fe80::1 (src fe80::2)", () => {
+    sorted("PreferSmallerScope", local, global)
+    sorted("PreferHigherPrecedence", global, local, policy)
+  })
+
+  it("and fe80::1 (src fe80::2) stays before 2001:db8:1::1 (src 2001:db8:1::2), when that source is deprecated", () => {
+    sorted("AvoidDeprecatedAddresses", local, { ...global, deprecated: true }, policy)
+  })
+})
+
+describe("§10.6 Configuring ULA Preference", () => {
+  it("\"fd11:1111:1111::/48 45 14\" puts the site's own addresses before global ones", () => {
+    const [global, own] = [
+      candidate("2001:db8:1::1", "2001:db8:1::2"),
+      candidate("fd11:1111:1111:1::1", "fd11:1111:1111:1::2")
+    ]
+    sorted("PreferHigherPrecedence", global, own)
+    const prefix = ip("fd11:1111:1111::") as Address.Ipv6Address
+    expect(AddressSelection.preferKnownLocal([{ prefix, length: 48 }]).at(-1)).toEqual({
+      prefix,
+      length: 48,
+      precedence: 45,
+      label: 14
+    })
+    sorted("PreferHigherPrecedence", own, global, AddressSelection.preferKnownLocal([{ prefix, length: 48 }]))
   })
 })
 

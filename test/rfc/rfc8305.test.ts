@@ -2,11 +2,20 @@
  * RFC 8305, Happy Eyeballs Version 2: one test a requirement, named by its sentence. Exact, in virtual time.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Either, Layer, Option, Stream, TestClock } from "effect"
 import * as AddressPlan from "../../src/AddressPlan.js"
+import * as Dialer from "../../src/Dialer.js"
+import * as DnsResolver from "../../src/DnsResolver.js"
+import * as Endpoint from "../../src/Endpoint.js"
 import * as HappyEyeballs from "../../src/HappyEyeballs.js"
 import * as Resolution from "../../src/Resolution.js"
-import { connected, failed, found, never, none, refused, run } from "../support/dials.js"
+import * as Resolver from "../../src/Resolver.js"
+import { SourceAddress } from "../../src/SourceAddress.js"
+import { NameServer, SimNetwork } from "../../src/testing/index.js"
+import { at, ip } from "../support/addresses.js"
+import { answering, connected, endpoint, failed, found, never, none, refused, run } from "../support/dials.js"
+import * as FakeTransport from "../support/FakeTransport.js"
+import * as Upstream from "../support/upstream.js"
 
 const six = "[2001:db8::1]:5432"
 const sixToo = "[2001:db8::2]:5432"
@@ -16,11 +25,34 @@ const fourToo = "192.0.2.2:5432"
 const aaaa = found("2001:db8::1")
 const a = found("192.0.2.1")
 
+const name = Either.getOrThrow(Endpoint.domainName("db.test"))
+
 const good = { [six]: connected(), [four]: connected() }
 
+const dnsAt = (address: string, script: NameServer.Script) => {
+  const { listeners, log } = NameServer.make(script)
+  return { host: { addresses: [address], listeners }, log }
+}
+
 describe("§3 Hostname Resolution Query Handling", () => {
+  it.live(
+    "\"Both queries SHOULD be made as soon after one another as possible, with the AAAA query made first and immediately followed by the A query\"",
+    () =>
+      Effect.gen(function*() {
+        const { host, log } = dnsAt("10.0.0.53", { "db.test": { A: ["192.0.2.1"], AAAA: ["2001:db8::1"] } })
+        yield* SimNetwork.run(
+          Effect.provide(
+            Dialer.resolveAddress(Endpoint.unsafeParse("db.test:1")),
+            DnsResolver.layerServers({ servers: [at("10.0.0.53:53")] })
+          ),
+          { hosts: { host } }
+        )
+        expect(log.map(({ at, type }) => [at, type])).toEqual([[0, "AAAA"], [0, "A"]])
+      })
+  )
+
   it.effect(
-    "\"implementations SHOULD NOT wait for both families of answers to return before attempting connection establishment\"",
+    "\"Implementations SHOULD NOT wait for both families of answers to return before attempting connection establishment\"",
     () =>
       Effect.gen(function*() {
         const { transport } = yield* run({ answers: [[10, aaaa], [60_000, a]], table: good })
@@ -29,7 +61,7 @@ describe("§3 Hostname Resolution Query Handling", () => {
   )
 
   it.effect(
-    "\"If a positive AAAA response ... is received first, the first IPv6 connection attempt is immediately started\"",
+    "\"if a positive AAAA response (a response with at least one valid AAAA record) is received first, the first IPv6 connection attempt is immediately started\"",
     () =>
       Effect.gen(function*() {
         const { endedAt, transport } = yield* run({ answers: [[7, aaaa], [7, "never"]], table: good })
@@ -47,7 +79,7 @@ describe("§3 Hostname Resolution Query Handling", () => {
   )
 
   it.effect(
-    "\"[If] the AAAA response has not been received by the end of the Resolution Delay period, the client SHOULD proceed to sorting and staggered connection attempts\"",
+    "\"[If] the AAAA response has not been received by the end of the Resolution Delay period, the client SHOULD proceed to sorting addresses ... and staggered connection attempts ... using any IPv4 addresses returned so far\"",
     () =>
       Effect.gen(function*() {
         const { endedAt, transport } = yield* run({ answers: [[5, a], [5, "never"]], table: good })
@@ -55,7 +87,7 @@ describe("§3 Hostname Resolution Query Handling", () => {
       })
   )
 
-  it.effect("\"If a negative AAAA response is received within the Resolution Delay period ..., the client SHOULD proceed to sorting and staggered connection attempts\"", () =>
+  it.effect("\"If a negative AAAA response (no error, no data) is received within the Resolution Delay period ..., the client SHOULD proceed to sorting addresses ... and staggered connection attempts\"", () =>
     Effect.gen(function*() {
       const { transport } = yield* run({ answers: [[0, a], [20, none("inet6", "NotFound")]], table: good })
       expect(transport.starts()).toEqual([[four, 20]])
@@ -104,39 +136,42 @@ describe("§3 Hostname Resolution Query Handling", () => {
     }))
 })
 
-describe("§3.1 / §4 a new answer during the race", () => {
-  it.effect("an address that a newer answer no longer has is not attempted, unless it was already", () =>
-    Effect.gen(function*() {
-      const { error, transport } = yield* failed({
-        answers: [
-          [0, none("inet6", "NotFound")],
-          [0, found("192.0.2.1", "192.0.2.2", "192.0.2.3")],
-          [100, found("192.0.2.3")]
-        ],
-        table: { [four]: refused(400), [fourToo]: refused(1), "192.0.2.3:5432": refused(1) }
+describe("§3.1 Handling Multiple DNS Server Addresses", () => {
+  it.live(
+    "\"If DNS queries sent to the IPv6 address do not receive responses, that address may be marked as penalized and queries can be sent to other DNS server addresses\"",
+    () =>
+      Effect.gen(function*() {
+        const six = dnsAt("fd00::53", { "db.test": "silence" })
+        const four = dnsAt("10.0.0.53", { "db.test": { A: ["192.0.2.1"] } })
+        const lookUp = Dialer.resolveAddress(Endpoint.unsafeParse("db.test:1"), { families: ["inet"] })
+        yield* SimNetwork.run(
+          Effect.provide(
+            Effect.zip(lookUp, lookUp),
+            DnsResolver.layerServers({ servers: [at("[fd00::53]:53"), at("10.0.0.53:53")], timeout: "1 second" })
+          ),
+          { hosts: { six: six.host, four: four.host } }
+        )
+        expect([six.log.length, four.log.map(({ at }) => at)]).toEqual([1, [1000, 1000]])
       })
-      expect(transport.starts()).toEqual([[four, 0], ["192.0.2.3:5432", 250]])
-      expect(error).toMatchObject({
-        attempts: [
-          { outcome: "Failed" },
-          { outcome: "Failed" },
-          { outcome: "NeverTried", why: "a newer answer no longer had it" }
-        ]
-      })
-    }))
-
-  it.effect("an attempt under way is not cancelled because a new answer does not have its address", () =>
-    Effect.gen(function*() {
-      const { connectedTo, endedAt } = yield* run({
-        answers: [[0, none("inet6", "NotFound")], [0, a], [100, found("192.0.2.2")]],
-        table: { [four]: connected(200), [fourToo]: never }
-      })
-      expect([connectedTo, endedAt]).toEqual([four, 200])
-    }))
+  )
 })
 
 describe("§4 Sorting Addresses", () => {
   const sixes = found("2001:db8::1", "2001:db8::2", "2001:db8::3")
+
+  it.effect("\"the client MUST sort the addresses received up to this point using Destination Address Selection\"", () =>
+    Effect.gen(function*() {
+      // No way to IPv6: rule 1 puts it behind IPv4.
+      const sources = Layer.succeed(SourceAddress, {
+        sourceFor: ({ family }) => Effect.succeed(family === "inet" ? Option.some(ip("10.0.0.9")) : Option.none())
+      })
+      const transport = FakeTransport.make({ [six]: connected(), [four]: connected() })
+      const ports = Layer.mergeAll(answering([[0, a], [10, aaaa]]), transport.layer, sources)
+      const dial = Effect.scoped(Dialer.dial(endpoint))
+      yield* Effect.fork(Effect.provide(dial, Layer.provide(Dialer.layer, ports)))
+      yield* TestClock.adjust("1 second")
+      expect(transport.starts()).toEqual([[four, 10]])
+    }))
 
   it.effect("\"the first IPv4 address should be moved up in the list to be second in the list\"", () =>
     Effect.gen(function*() {
@@ -169,7 +204,7 @@ describe("§5 Connection Attempts", () => {
       expect([transport.starts(), endedAt]).toEqual([[[six, 0], [four, 250]], 250])
     }))
 
-  it.effect("\"one connection attempt is started first, followed by the others one at a time, until the first connection succeeds\"", () =>
+  it.effect("\"one connection attempt to a single address is started first, followed by the others in the list, one at a time\"", () =>
     Effect.gen(function*() {
       const { transport } = yield* run({
         answers: [[0, aaaa], [0, found("192.0.2.1", "192.0.2.2")]],
@@ -178,7 +213,7 @@ describe("§5 Connection Attempts", () => {
       expect(transport.starts()).toEqual([[six, 0], [four, 250], [fourToo, 500]])
     }))
 
-  it.effect("\"starting a new connection attempt does not affect previous attempts, as multiple connection attempts may occur in parallel\"", () =>
+  it.effect("\"Starting a new connection attempt does not affect previous attempts, as multiple connection attempts may occur in parallel\"", () =>
     Effect.gen(function*() {
       const { connectedTo, endedAt } = yield* run({
         answers: [[0, aaaa], [0, a]],
@@ -199,6 +234,71 @@ describe("§5 Connection Attempts", () => {
       expect(transport.sockets.length).toBe(1)
     }))
 
+  it.effect("\"At that time, the asynchronous DNS query MAY be canceled as new addresses will not be used for this connection\"", () =>
+    Effect.gen(function*() {
+      const { resolver, seen } = Upstream.make(() => [[0, aaaa], [60_000, a]])
+      const transport = FakeTransport.make(good)
+      const ports = Layer.merge(Layer.succeed(Resolver.Resolver, resolver), transport.layer)
+      yield* Effect.provide(Effect.scoped(Dialer.dial(endpoint)), Layer.provide(Dialer.layer, ports))
+      expect(seen.given).toBe(1)
+    }))
+
+  describe("\"However, the DNS client resolver SHOULD still process DNS replies from the network for a short period of time (recommended to be 1 second), as they will populate the DNS cache\"", () => {
+    /** A lookup that is left once its AAAA is there, and another some time later. */
+    const twice = (late: number, pause: number, options?: Resolver.CacheOptions) =>
+      Effect.gen(function*() {
+        const { asked, resolver } = Upstream.make((_, count) => [
+          [0, Upstream.found("2001:db8::1", 60)],
+          [count === 0 ? late : 0, Upstream.found("192.0.2.1", 60)]
+        ])
+        const cached = yield* Resolver.makeCached(resolver, options)
+        yield* Stream.runHead(cached.resolve(name))
+        yield* TestClock.adjust(pause)
+        yield* Effect.fork(Upstream.ask(cached))
+        yield* TestClock.adjust("10 seconds")
+        return asked.length
+      })
+
+    it.scoped("a reply within a second is there for the next lookup", () =>
+      Effect.gen(function*() {
+        expect(yield* twice(900, 950)).toBe(1)
+      }))
+
+    it.scoped("a lookup that is asked for again within it goes on", () =>
+      Effect.gen(function*() {
+        expect(yield* twice(3000, 500)).toBe(1)
+      }))
+
+    it.scoped("what has not come by then is given up", () =>
+      Effect.gen(function*() {
+        expect(yield* twice(1100, 1500)).toBe(2)
+      }))
+
+    it.scoped("as long as the user says", () =>
+      Effect.gen(function*() {
+        expect(yield* twice(1100, 1500, { lingerFor: "2 seconds" })).toBe(1)
+        expect(yield* twice(900, 950, { lingerFor: 0 })).toBe(2)
+      }))
+  })
+
+  it.effect("\"a subsequent connection MUST NOT be started within 10 milliseconds of the previous attempt\"", () =>
+    Effect.gen(function*() {
+      const { transport } = yield* run({
+        answers: [[0, aaaa], [0, a]],
+        table: { [six]: refused(1), [four]: connected() }
+      })
+      expect(transport.starts()).toEqual([[six, 0], [four, 10]])
+    }))
+
+  it.effect("but where nothing was sent nothing is waited for: there is no network to spare", () =>
+    Effect.gen(function*() {
+      const { transport } = yield* run({
+        answers: [[0, aaaa], [0, a]],
+        table: { [six]: { outcome: "NetworkUnreachable", delay: 1 }, [four]: connected() }
+      })
+      expect(transport.starts()).toEqual([[six, 0], [four, 1]])
+    }))
+
   it.effect("all refused: no stagger is waited for, only the 10 ms between packets", () =>
     Effect.gen(function*() {
       const { endedAt } = yield* failed({
@@ -215,6 +315,50 @@ describe("§5 Connection Attempts", () => {
         table: { [four]: refused(5), [six]: connected(5) }
       })
       expect([connectedTo, endedAt]).toEqual([six, 1005])
+    }))
+})
+
+describe("§6 DNS Answer Changes during Happy Eyeballs Connection Setup", () => {
+  it.effect("\"If an address is removed from the list that already had a connection attempt started, the connection attempt SHOULD NOT be canceled\"", () =>
+    Effect.gen(function*() {
+      const { connectedTo, endedAt } = yield* run({
+        answers: [[0, none("inet6", "NotFound")], [0, a], [100, found("192.0.2.2")]],
+        table: { [four]: connected(200), [fourToo]: never }
+      })
+      expect([connectedTo, endedAt]).toEqual([four, 200])
+    }))
+
+  it.effect("\"If the removed address had not yet had a connection attempt started, it SHOULD be removed from the list of addresses to try\"", () =>
+    Effect.gen(function*() {
+      const { error, transport } = yield* failed({
+        answers: [
+          [0, none("inet6", "NotFound")],
+          [0, found("192.0.2.1", "192.0.2.2", "192.0.2.3")],
+          [100, found("192.0.2.3")]
+        ],
+        table: { [four]: refused(400), [fourToo]: refused(1), "192.0.2.3:5432": refused(1) }
+      })
+      expect(transport.starts()).toEqual([[four, 0], ["192.0.2.3:5432", 250]])
+      expect(error).toMatchObject({
+        attempts: [
+          { outcome: "Failed" },
+          { outcome: "Failed" },
+          { outcome: "NeverTried", why: "a newer answer no longer had it" }
+        ]
+      })
+    }))
+
+  it.effect("\"If an address is added to the list, it should be sorted into the list of addresses not yet attempted\"", () =>
+    Effect.gen(function*() {
+      const { transport } = yield* run({
+        answers: [
+          [0, found("2001:db8::1")],
+          [0, found("192.0.2.1", "192.0.2.2")],
+          [100, found("2001:db8::1", "2001:db8::2")]
+        ],
+        table: { [six]: never, [four]: never, [sixToo]: never, [fourToo]: connected() }
+      })
+      expect(transport.starts().map(([address]) => address)).toEqual([six, four, sixToo, fourToo])
     }))
 })
 
@@ -244,14 +388,24 @@ describe("§8 Summary of Configurable Values", () => {
     expect(AddressPlan.defaultFirstAddressFamilyCount).toBe(1)
   })
 
-  it.effect("a Connection Attempt Delay below the minimum is the minimum", () =>
-    Effect.gen(function*() {
-      const { transport } = yield* run({
+  const bounded = (attemptDelay: Duration.DurationInput) =>
+    Effect.map(
+      run({
         answers: [[0, aaaa], [0, a]],
         table: { [six]: never, [four]: connected() },
-        options: { attemptDelay: "1 millis" }
-      })
-      expect(transport.starts()).toEqual([[six, 0], [four, 10]])
+        options: { attemptDelay }
+      }),
+      ({ transport }) => transport.starts()
+    )
+
+  it.effect("\"The Connection Attempt Delay MUST have a lower bound\" (§5): one below the minimum is the minimum", () =>
+    Effect.gen(function*() {
+      expect(yield* bounded("1 millis")).toEqual([[six, 0], [four, 10]])
+    }))
+
+  it.effect("\"The Connection Attempt Delay SHOULD have an upper bound\" (§5): one above the maximum is the maximum", () =>
+    Effect.gen(function*() {
+      expect(yield* bounded("1 hour")).toEqual([[six, 0], [four, 2000]])
     }))
 })
 
