@@ -26,7 +26,7 @@ import { guard, hasColour, write } from "./stdio.js"
 import { trace } from "./trace.js"
 
 const endpoint = Args.text({ name: "endpoint" }).pipe(
-  Args.withDescription("host:port, [v6]:port, tcp://host:port, unix:/path or unix:@abstract")
+  Args.withDescription("host:port, [v6]:port, tcp://host:port, udp://host:port, unix:/path or unix:@abstract")
 )
 
 const timeout = Options.text("timeout").pipe(

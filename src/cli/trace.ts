@@ -9,7 +9,7 @@ import type { DialError } from "../DialError.js"
 import type { DialOptions } from "../DialOptions.js"
 import * as Endpoint from "../Endpoint.js"
 import * as Display from "./display.js"
-import { paint, part } from "./lines.js"
+import { type Line, paint, part } from "./lines.js"
 import { canDraw, hasColour, type StdioError, write } from "./stdio.js"
 
 /** Dial the endpoint and close the connection again; fails as the dial does. */
@@ -18,7 +18,7 @@ export const trace = (
   options: { readonly dial: DialOptions; readonly json: boolean }
 ): Effect.Effect<void, DialError | StdioError, Dialer.Dialer | Terminal.Terminal> => {
   const display = options.json ? Display.json : canDraw() ? Display.waterfall : Display.transcript
-  const title = `${paint([part(Endpoint.format(endpoint), "strong")], hasColour())}\n`
+  const title = `${paint([part(Endpoint.format(endpoint), "strong"), ...caveat(endpoint)], hasColour())}\n`
   return warmUp.pipe(
     Effect.zipRight(options.json ? Effect.void : write(title)),
     Effect.zipRight(
@@ -26,6 +26,12 @@ export const trace = (
     )
   )
 }
+
+/** What a picture of a dial over UDP would otherwise seem to say. */
+const caveat = (endpoint: Endpoint.Endpoint): Line =>
+  Endpoint.socketType(endpoint) === "dgram"
+    ? [part("  nothing is sent: connected is an address that there is a way to", "faint")]
+    : []
 
 /**
  * The first dial of a process loads and compiles code for longer than a near host takes to answer, and would tell that

@@ -1,7 +1,8 @@
 // Runs the built `dial` as a user does: a process with pipes, and a bound on its life.
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process"
+import { createSocket as createDatagramSocket } from "node:dgram"
 import { readFileSync } from "node:fs"
-import { createServer, type Server, type Socket } from "node:net"
+import { createServer, type ListenOptions, type Server, type Socket } from "node:net"
 import { fileURLToPath } from "node:url"
 import { isBuilt } from "../../.ci/build.mjs"
 
@@ -66,6 +67,10 @@ export interface Peer {
 
 /** A server on loopback for one test; its sockets stay half-open as `accept` wants. */
 export const listen = (accept: (socket: Socket) => void): Promise<Peer> =>
+  listenAt({ host: "127.0.0.1", port: 0 }, accept)
+
+/** {@link listen}, where it is told to. */
+export const listenAt = (where: ListenOptions, accept: (socket: Socket) => void): Promise<Peer> =>
   new Promise((resolve, reject) => {
     const sockets = new Set<Socket>()
     const server: Server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -74,7 +79,7 @@ export const listen = (accept: (socket: Socket) => void): Promise<Peer> =>
       accept(socket)
     })
     server.on("error", reject)
-    server.listen(0, "127.0.0.1", () => {
+    server.listen(where, () => {
       const address = server.address()
       const port = typeof address === "object" && address !== null ? address.port : 0
       resolve({
@@ -87,6 +92,39 @@ export const listen = (accept: (socket: Socket) => void): Promise<Peer> =>
           })
       })
     })
+  })
+
+export interface DatagramPeer {
+  readonly endpoint: string
+  /** What has come, each datagram. */
+  readonly heard: ReadonlyArray<Buffer>
+  readonly close: () => Promise<void>
+}
+
+/** A UDP socket on loopback for one test, and what it answers to a datagram. */
+export const listenForDatagrams = (
+  answers: (bytes: Buffer) => ReadonlyArray<string>
+): Promise<DatagramPeer> =>
+  new Promise((resolve, reject) => {
+    const heard: Array<Buffer> = []
+    const socket = createDatagramSocket("udp4")
+    const state = { open: true }
+    socket.on("error", reject)
+    socket.on("message", (bytes, from) => {
+      heard.push(bytes)
+      for (const text of answers(bytes)) socket.send(text, from.port, from.address)
+    })
+    socket.bind(0, "127.0.0.1", () =>
+      resolve({
+        endpoint: `udp://127.0.0.1:${socket.address().port}`,
+        heard,
+        close: () =>
+          new Promise((closed) => {
+            if (!state.open) return closed()
+            state.open = false
+            socket.close(() => closed())
+          })
+      }))
   })
 
 /** How many sockets of this machine are in a state (of /proc/net/tcp, in hexadecimal) towards a remote port. */

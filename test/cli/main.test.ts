@@ -2,11 +2,26 @@ import { Effect, Exit, Scope } from "effect"
 import { randomBytes } from "node:crypto"
 import { once } from "node:events"
 import { readFileSync } from "node:fs"
+import { mkdtemp, rm } from "node:fs/promises"
 import type { Socket } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { afterEach, describe, expect, it, vi } from "vitest"
-import { deferred, dial, listen, objects, type Peer, shows, socketsTo, start } from "./dial.js"
+import {
+  type DatagramPeer,
+  deferred,
+  dial,
+  listen,
+  listenAt,
+  listenForDatagrams,
+  objects,
+  type Peer,
+  shows,
+  socketsTo,
+  start
+} from "./dial.js"
 
-const peers: Array<Peer> = []
+const peers: Array<Pick<Peer, "close">> = []
 const scopes: Array<Scope.CloseableScope> = []
 
 afterEach(async () => {
@@ -16,6 +31,12 @@ afterEach(async () => {
 
 const peer = async (accept: (socket: Socket) => void): Promise<Peer> => {
   const made = await listen(accept)
+  peers.push(made)
+  return made
+}
+
+const datagramPeer = async (...answers: Parameters<typeof listenForDatagrams>): Promise<DatagramPeer> => {
+  const made = await listenForDatagrams(...answers)
   peers.push(made)
   return made
 }
@@ -99,6 +120,24 @@ describe("dial trace", () => {
         "tcp://127.0.0.1:N\nT  #0 127.0.0.1:N started\nT  #0 127.0.0.1:N connected TT\n" +
           "T  connected to 127.0.0.1:N from 127.0.0.1:N\n"
       )
+  })
+
+  it("of a udp endpoint says that connected means less there", async () => {
+    const { close, endpoint } = await datagramPeer(() => [])
+    await close()
+    const { code, stderr, stdout } = await dial(["trace", endpoint])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+    const lines = stdout.toString().trimEnd().split("\n")
+    expect(lines[0]).toBe(`${endpoint}  nothing is sent: connected is an address that there is a way to`)
+    expect(lines.at(-1)).toContain(`connected to ${endpoint.slice("udp://".length)} from 127.0.0.1:`)
+  })
+
+  it("of a UNIX socket tells its path", async () => {
+    const { close } = await listenAt({ path: "\0dial-cli-trace" }, () => {})
+    const { code, stdout } = await dial(["trace", "unix:@dial-cli-trace", "--json"])
+    await close()
+    expect(code).toBe(0)
+    expect(objects(stdout).at(-1)).toMatchObject({ _tag: "Connected", address: "@dial-cli-trace", family: "unix" })
   })
 
   it("gives up at its timeout", async () => {
@@ -190,6 +229,25 @@ describe("dial connect", () => {
     expect(stderr).toBe(`connection to ${endpoint} lost: reset by peer (ECONNRESET)\n`)
   })
 
+  it.each([["path", "/it"], ["abstract name", "@dial-cli"]])("relays over a UNIX socket by its %s", async (_, name) => {
+    const directory = await mkdtemp(join(tmpdir(), "dial-cli-"))
+    try {
+      const at = name.startsWith("/") ? `${directory}${name}` : name
+      const { close } = await listenAt({ path: at.replace("@", "\0") }, echo)
+      const { code, stderr, stdout } = await dial(["connect", `unix:${at}`], "hello")
+      await close()
+      expect({ code, stderr, stdout: stdout.toString() }).toEqual({ code: 0, stderr: "", stdout: "hello" })
+    } finally {
+      await rm(directory, { recursive: true })
+    }
+  })
+
+  it("exits 1 when there is no such UNIX socket", async () => {
+    const { code, stderr } = await dial(["connect", "unix:/nonexistent/it"])
+    expect(code).toBe(1)
+    expect(stderr).toContain("no such socket (ENOENT)")
+  })
+
   it("exits 1 when the dial fails", async () => {
     const { code, stderr, stdout } = await dial(["connect", await refusing()])
     expect({ code, stdout: stdout.toString() }).toEqual({ code: 1, stdout: "" })
@@ -209,6 +267,49 @@ describe("dial connect", () => {
     child.kill("SIGINT")
     expect((await result).code).toBe(130)
     await gone
+  })
+})
+
+describe("dial connect udp://", () => {
+  it("sends each piece of input as a datagram, and writes each that comes", async () => {
+    const { endpoint, heard } = await datagramPeer((bytes) => [`<${bytes}>`])
+    const { child, result } = start("connect", endpoint)
+    for (const line of ["one\n", "two\n"]) {
+      const shown = shows(child, `<${line}>`)
+      child.stdin.write(line)
+      await shown
+    }
+    child.stdin.end()
+    const { code, stderr, stdout } = await result
+    expect({ code, stderr, stdout: stdout.toString() }).toEqual({ code: 0, stderr: "", stdout: "<one\n><two\n>" })
+    expect(heard.map(String)).toEqual(["one\n", "two\n"])
+  })
+
+  it("cuts input that no datagram holds, and loses none of it", async () => {
+    const { endpoint, heard } = await datagramPeer(() => [])
+    const bytes = randomBytes(65_536)
+    const { code, stderr } = await dial(["connect", endpoint], bytes)
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+    expect(Math.max(...heard.map(({ length }) => length))).toBeLessThanOrEqual(16_384)
+    expect(Buffer.concat(heard).equals(bytes)).toBe(true)
+  })
+
+  it("exits 1 when nobody listens, and says so", async () => {
+    const { close, endpoint } = await datagramPeer(() => [])
+    await close()
+    const { code, stderr } = await dial(["connect", endpoint], "hello")
+    expect(code).toBe(1)
+    expect(stderr).toBe(`connection to ${endpoint.slice("udp://".length)} lost: nobody listens there (ECONNREFUSED)\n`)
+  })
+
+  it("exits 130 on Ctrl-C", async () => {
+    const { endpoint } = await datagramPeer(() => ["hello"])
+    const { child, result } = start("connect", endpoint)
+    const shown = shows(child, "hello")
+    child.stdin.write("?")
+    await shown
+    child.kill("SIGINT")
+    expect((await result).code).toBe(130)
   })
 })
 
