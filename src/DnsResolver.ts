@@ -388,14 +388,11 @@ const bindings = (sources: Sources, name: Endpoint.DomainName, port: number): Ef
       if (outcome._tag === "Nothing") return { _tag: "Services", services: [], timeToLive }
       const services = outcome.records.flatMap((record) => "binding" in record ? [record.binding] : [])
       // §2.5.2: a target of "." is the record's owner, which is not the name that was asked for behind a prefix.
-      return {
-        _tag: "Services",
-        services: itself ? services : services.map((service) => ({
-          ...service,
-          target: ServiceBinding.targetOf(service, outcome.canonicalName) ?? ""
-        })),
-        timeToLive
+      const named = (service: ServiceBinding.ServiceBinding) => {
+        const target = ServiceBinding.targetOf(service, outcome.canonicalName)
+        return target === undefined ? service : { ...service, target }
       }
+      return { _tag: "Services", services: itself ? services : services.map(named), timeToLive }
     }
   })
 }

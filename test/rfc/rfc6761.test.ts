@@ -82,7 +82,7 @@ for (
 }
 
 for (const name of ["db.test", "www.example", "1.2.0.10.in-addr.arpa"]) {
-  it.live(`RFC 6761 §6.1, §6.2, §6.5 ${name}: \"Name resolution APIs and libraries SHOULD NOT recognize\" such names as special`, () =>
+  it.live(`RFC 6761 §6.1, §6.2, §6.5 ${name}: "Name resolution APIs and libraries SHOULD NOT recognize" such names as special`, () =>
     Effect.gen(function*() {
       const { asked } = yield* beside({}, addresses(name))
       expect(asked).toEqual([`${name} AAAA`, `${name} A`])

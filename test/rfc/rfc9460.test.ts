@@ -429,15 +429,11 @@ describe("§7.1 \"alpn\" and \"no-default-alpn\"", () => {
 describe("§7.2 \"port\"", () => {
   it.effect("\"the TCP or UDP port that should be used to reach this alternative endpoint. If this key is not present, clients SHALL use the authority endpoint's port number\"", () =>
     Effect.gen(function*() {
+      const prefixed = "_8443._https.web.test"
       const script: NameServer.Script = {
         "web.test": { A: ["192.0.2.1"] },
-        "_8443._https.web.test": {
-          HTTPS: {
-            answers: [https("web.test", 1, "svc.test", port(9443)), https("web.test", 2, "svc.test")].map((record) => ({
-              ...record,
-              name: "_8443._https.web.test"
-            }))
-          }
+        [prefixed]: {
+          HTTPS: { answers: [https(prefixed, 1, "svc.test", port(9443)), https(prefixed, 2, "svc.test")] }
         },
         "svc.test": { A: ["192.0.2.2"] }
       }
