@@ -13,8 +13,7 @@ import type { Connection } from "../Connection.js"
 import * as Dialer from "../Dialer.js"
 import type { ConnectionLost, DialError } from "../DialError.js"
 import type { Endpoint } from "../Endpoint.js"
-import * as Stdio from "./stdio.js"
-import type { StdioError } from "./stdio.js"
+import { input, type StdioError, write } from "./stdio.js"
 
 /** What is relayed: the process's own standard input and output, unless it is told otherwise. */
 interface Ends {
@@ -40,7 +39,7 @@ const longestDatagram = 16_384
  */
 export const connect = (
   endpoint: Endpoint,
-  ends: Ends = Stdio
+  ends: Ends = { input, write }
 ): Effect.Effect<void, DialError | ConnectionLost | StdioError, Dialer.Dialer> =>
   Effect.scoped(Effect.flatMap(Dialer.dial(endpoint), (connection) =>
     // Whoever stops us midway wants out now: no flush.
@@ -71,10 +70,10 @@ const receive = (connection: Connection, ends: Ends): Effect.Effect<void, Connec
 
 const send = (
   connection: Connection,
-  { input }: Ends,
+  ends: Ends,
   peerEnded: Deferred.Deferred<void>
 ): Effect.Effect<void, ConnectionLost | StdioError, Scope.Scope> =>
-  Effect.flatMap(Stream.toPull(input), (pull) => {
+  Effect.flatMap(Stream.toPull(ends.input), (pull) => {
     const gaveUp = Deferred.await(peerEnded).pipe(
       Effect.zipRight(Effect.sleep(lingerAfterPeerEnd)),
       Effect.zipRight(Effect.fail(Option.none()))
@@ -97,12 +96,12 @@ const send = (
 /** What is read of the input at once, a line of a terminal, is a datagram; what comes is written as it comes. */
 const relayDatagrams = (
   connection: Connection,
-  { input, write }: Ends
+  ends: Ends
 ): Effect.Effect<void, ConnectionLost | StdioError> =>
   Effect.gen(function*() {
     const inputEnded = yield* Deferred.make<void>()
     const sending = Stream.runForEach(
-      input,
+      ends.input,
       (bytes) => Effect.forEach(datagrams(bytes), connection.write.bind(connection), { discard: true })
     )
     const quiet = Effect.zipRight(Deferred.await(inputEnded), Effect.sleep(lingerAfterInput))
@@ -110,7 +109,7 @@ const relayDatagrams = (
       Effect.raceFirst(connection.read, Effect.as(quiet, Option.none<Uint8Array>())),
       Option.match({
         onNone: () => Effect.void,
-        onSome: (bytes) => Effect.zipRight(write(bytes), receiving)
+        onSome: (bytes) => Effect.zipRight(ends.write(bytes), receiving)
       })
     )
     yield* Effect.all([Effect.zipRight(sending, Deferred.succeed(inputEnded, undefined)), receiving], {

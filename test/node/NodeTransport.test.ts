@@ -305,6 +305,18 @@ describe("connecting to a UNIX socket", () => {
       expect(outline(error)).toEqual(["connect", "PermissionDenied", "EACCES"])
     }))
 
+  scenario("that one may not write to is denied", () =>
+    Effect.gen(function*() {
+      const directory = yield* Loopback.temporaryDirectory
+      const file = path.join(directory, "it")
+      yield* Loopback.listen({ path: file })
+      fs.chmodSync(directory, 0o755)
+      fs.chmodSync(file, process.geteuid?.() === 0 ? 0o700 : 0o000)
+      const error = yield* asNobody(failure(Loopback.unix(file)))
+      expect(outline(error)).toEqual(["connect", "PermissionDenied", "EACCES"])
+      expect(error.message).toBe(`connect to ${file}: permission denied (EACCES)`)
+    }))
+
   scenario("whose queue is full is busy, and fails at once", () =>
     Effect.gen(function*() {
       const address = yield* Loopback.silent({ path: Loopback.abstractName() })

@@ -39,11 +39,15 @@ describe("§3 Node Behavior", () => {
 
 describe("RFC 8305 §7.1 a literal IPv4 address", () => {
   const listeners = { 80: Behaviour.send("hello") }
-  const dialed = (client: ReadonlyArray<string>, names: Topology.Topology["names"] = {}) =>
+  const dialed = (
+    client: ReadonlyArray<string>,
+    names: Topology.Topology["names"] = {},
+    to = "198.51.100.7:80"
+  ) =>
     SimNetwork.run(
       Effect.gen(function*() {
         const dial = Effect.map(
-          Effect.either(Effect.scoped(Dialer.dial("198.51.100.7:80"))),
+          Effect.either(Effect.scoped(Dialer.dial(to))),
           (result) => result._tag === "Right" ? String(result.right.remoteAddress) : result.left._tag
         )
         const told = [yield* dial, yield* dial]
@@ -65,6 +69,11 @@ describe("RFC 8305 §7.1 a literal IPv4 address", () => {
   it.live("is reached through the NAT64 of a network without IPv4; the prefix is asked for once", () =>
     Effect.gen(function*() {
       expect(yield* dialed(["2001:db8::9"], dns64)).toEqual([gateway, gateway, 1])
+    }))
+
+  it.live("is reached over UDP as over TCP", () =>
+    Effect.gen(function*() {
+      expect(yield* dialed(["2001:db8::9"], dns64, "udp://198.51.100.7:80")).toEqual([gateway, gateway, 1])
     }))
 
   it.live("is dialed as it is where there is IPv4, and nothing is asked", () =>
