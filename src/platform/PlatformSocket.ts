@@ -365,15 +365,15 @@ const handleSeveral = <E, R>(
 ): Effect.Effect<Socket.CloseEvent, Socket.SocketGenericError, R> => {
   const next = readOf(connection)
   const room = Effect.unsafeMakeSemaphore(concurrency)
-  const loop: Effect.Effect<Socket.CloseEvent, Socket.SocketGenericError, R> = Effect.flatMap(
-    Effect.zipRight(room.take(1), next),
-    (got) =>
-      Socket.isCloseEvent(got)
-        ? Effect.as(room.take(concurrency - 1), got)
-        // Begun here, one after another: a parser in the handler has to be fed in order.
-        : Effect.zipRight(fork(Effect.ensuring(begin(handler, got), room.release(1))), loop)
-  )
-  return loop
+  const admitted: Effect.Effect<Socket.CloseEvent, Socket.SocketGenericError, R> = Effect.flatMap(next, (got) => {
+    if (Socket.isCloseEvent(got)) return Effect.as(room.take(concurrency - 1), got)
+    // Begun here, one after another: a parser in the handler has to be fed in order.
+    const handling = begin(handler, got)
+    return handling === Effect.void
+      ? admitted
+      : Effect.zipRight(fork(Effect.ensuring(handling, room.release(1))), Effect.zipRight(room.take(1), admitted))
+  })
+  return Effect.zipRight(room.take(1), admitted)
 }
 
 /** The next bytes, or how there came to be no more. */
