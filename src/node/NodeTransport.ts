@@ -24,6 +24,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Net from "node:net"
 import * as Os from "node:os"
+import { setImmediate } from "node:timers"
 import * as Address from "../Address.js"
 import { AttemptError, ConnectionLost, fromErrno, lostFromErrno, type LostReason } from "../DialError.js"
 import { impossible } from "../internal/impossible.js"
@@ -555,7 +556,10 @@ const onread = {
 
 const nothing = new Uint8Array(0)
 
-/** The handles that rest until this phase of the loop is over; one immediate wakes them all. */
+/**
+ * The handles that rest until this phase of the loop is over; one immediate wakes them all. It is not the global one: a
+ * test of a user that fakes the timers would put every socket to sleep.
+ */
 let resting: Array<NodeSocketHandle> = []
 
 const rest = (handle: NodeSocketHandle): void => {

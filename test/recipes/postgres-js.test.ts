@@ -18,7 +18,9 @@ import {
 
 const client = (runtime: Duplex.DialerRuntime, endpoint: string, config: Parameters<typeof clientOver>[2] = {}) =>
   Effect.acquireRelease(
-    Effect.sync(() => clientOver(runtime, endpoint, { user: "postgres", backoff: () => 0, onnotice: () => {}, ...config })),
+    Effect.sync(() =>
+      clientOver(runtime, endpoint, { user: "postgres", backoff: () => 0, onnotice: () => {}, ...config })
+    ),
     (sql) => Effect.promise(() => sql.end({ timeout: 0 }))
   )
 
