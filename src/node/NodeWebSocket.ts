@@ -93,7 +93,7 @@ export const make = (
  * const server = new WebSocketServer({ host: "127.0.0.1", port: 0 })
  * server.on("connection", (socket) => {
  *   socket.send("hello")
- *   socket.close()
+ *   socket.close(1000)
  * })
  * await once(server, "listening")
  * const { port } = server.address() as Net.AddressInfo
