@@ -3,7 +3,11 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Either, Layer, Option, Stream } from "effect"
+import { execFile } from "node:child_process"
 import { setImmediate } from "node:timers/promises"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { isBuilt } from "../.ci/build.mjs"
 import type { ResolveError } from "../src/DialError.js"
 import * as DnsMessage from "../src/DnsMessage.js"
 import * as DnsResolver from "../src/DnsResolver.js"
@@ -242,4 +246,27 @@ describe("a bug is found", () => {
     expect(DnsFuzz.run({ seed: 11, cases: failure.case + 1, subject }).failure).toEqual(failure)
     expect(DnsFuzz.run({ seed: 11, cases: failure.case, subject }).failure).toBeUndefined()
   }, 60_000)
+})
+
+describe("the command", () => {
+  const fuzz = async (...args: ReadonlyArray<string>) => {
+    if (!isBuilt()) throw new Error("the command uses the built package, and dist is older than src: run `pnpm build`")
+    const main = fileURLToPath(new URL("../scratchpad/fuzz/main.mjs", import.meta.url))
+    return promisify(execFile)(process.execPath, [main, ...args], { timeout: 110_000 }).then(
+      ({ stdout }) => ({ code: 0, stdout }),
+      (error: { readonly code: unknown; readonly stdout: string }) => ({ code: error.code, stdout: error.stdout })
+    )
+  }
+
+  it("prints its seed, the slowest message, and how many answers it tried: at least those it was told to", async () => {
+    const { code, stdout } = await fuzz("--seed", "7", "--count", "400")
+    expect([code, stdout.split("\n")[0]]).toEqual([0, "seed 7"])
+    expect(stdout).toMatch(/^the slowest message, of \d+ octets, was read in [\d.]+ ms$/m)
+    const [, mutants] = stdout.match(/^(\d+) mutated answers in \d+ lookups in [\d.]+ s: everything held$/m) ?? []
+    expect(Number(mutants)).toBeGreaterThanOrEqual(400)
+  }, 120_000)
+
+  it("takes whole numbers and nothing else", async () => {
+    expect((await fuzz("--seed", "many")).code).toBe(2)
+  }, 120_000)
 })
