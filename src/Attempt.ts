@@ -117,20 +117,11 @@ export const connectIn = (
               const connection = Connection.fromHandle(handle, request.socketType, Scope.close(own, Exit.void))
               // Not Effect.addFinalizer: it carries this fiber's FiberRefs into the fiber that closes, which then grow by
               // an entry a connection.
-              return Effect.as(Scope.addFinalizerExit(own, closing(connection)), connection)
+              return Effect.as(Scope.addFinalizerExit(own, Connection.closing(connection)), connection)
             }
           }))
     )
   )
-
-/**
- * How a Scope closes a connection: who is interrupted does not wait for a peer that does not read. (Made out here, where
- * its closure holds the connection and nothing of the attempt, which would be two KiB a connection held.)
- */
-const closing = (connection: Connection.Connection) => (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
-  connection.close(Exit.isInterrupted(exit) ? noFlush : undefined)
-
-const noFlush = { flushTimeout: 0 }
 
 /** Twisted: `_setRealAddress`. */
 const normalised = (request: OpenRequest): OpenRequest => {

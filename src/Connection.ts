@@ -25,6 +25,7 @@
 import * as Chunk from "effect/Chunk"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import * as Predicate from "effect/Predicate"
@@ -178,6 +179,17 @@ export const fromHandle = (
 ): Connection => new ConnectionImpl(handle, socketType, closed)
 
 /**
+ * How a Scope closes a connection: who is interrupted does not wait for a peer that does not read. (Made out here, where
+ * its closure holds the connection and nothing of the attempt, which would be two KiB a connection held.)
+ *
+ * @internal
+ */
+export const closing = (connection: Connection) => (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+  connection.close(Exit.isInterrupted(exit) ? noFlush : undefined)
+
+const noFlush = { flushTimeout: 0 }
+
+/**
  * A connection in the hands of what is made of it: TLS, a stream of the platform.
  *
  * @internal
@@ -327,14 +339,18 @@ class ConnectionImpl implements Connection {
       if (isConnection(this.#heir)) return this.#heir.close(options)
       this.#closed = true
       if (this.#heir !== undefined) return this.#dispose("abort")
-      if (this.handle.unsent === 0) return this.#dispose("orderly")
-      return this.handle.flush.pipe(
+      const { farewell, unsent } = this.handle
+      const flushTimeout = options?.flushTimeout ?? defaultFlushTimeout
+      if (unsent === 0 && (farewell === undefined || flushTimeout === 0)) return this.#dispose("orderly")
+      return (farewell === undefined ? this.handle.flush : Effect.zipRight(this.handle.flush, farewell)).pipe(
         Effect.interruptible,
-        Effect.timeoutOption(options?.flushTimeout ?? defaultFlushTimeout),
+        Effect.timeoutOption(flushTimeout),
         Effect.exit,
-        Effect.flatMap((exit) =>
-          this.#dispose(exit._tag === "Success" && Option.isSome(exit.value) ? "orderly" : "abort")
-        ),
+        Effect.flatMap((exit) => {
+          // A farewell alone that was not heard in time takes nothing of what was written.
+          const flushed = exit._tag === "Success" && (Option.isSome(exit.value) || this.handle.unsent === 0)
+          return this.#dispose(flushed ? "orderly" : "abort")
+        }),
         Effect.uninterruptible
       )
     })

@@ -23,7 +23,7 @@ import { printable } from "./internal/printable.js"
  * Of the peer's certificate, or one it stands on:
  *
  * - `Expired`, `NotYetValid`: the date is outside its validity
- * - `WrongName`: it is for other names than the one that was dialed
+ * - `WrongName`: it is for other names than the one that was dialed; the common name of its subject is none (RFC 9525)
  * - `UntrustedRoot`: its chain ends at a root, or below one, that is not trusted
  * - `SelfSigned`: it is its own issuer, and not trusted itself
  * - `IncompleteChain`: the peer sent it alone, and its issuer is not trusted: an intermediate certificate is missing, or

@@ -36,8 +36,8 @@ export interface TlsSession {
   /** Whether the certificate was verified; `false` only where that was switched off. */
   readonly verified: boolean
   /**
-   * The peer's certificate, and behind it those it sent along, each the issuer of the one before. The first alone when
-   * a session was resumed.
+   * The peer's certificate, and behind it those it sent along, each the issuer of the one before. Of a resumed session
+   * it is those it was made with.
    */
   readonly certificates: ReadonlyArray<Certificate>
 }

@@ -92,6 +92,12 @@ export interface SocketHandle {
   readonly flush: Effect.Effect<void, ConnectionLost>
 
   /**
+   * What an orderly close waits for when all is flushed, within the same deadline, so that what was written is not lost
+   * to a reset. Absent: nothing.
+   */
+  readonly farewell?: Effect.Effect<void, ConnectionLost> | undefined
+
+  /**
    * End this side's half after everything written (FIN); the other half goes on. A second call is a no-op. A datagram
    * socket has nothing to send for it.
    */

@@ -38,5 +38,8 @@ export * as DialOptions from "./DialOptions.js"
 export * as DnsResolver from "./DnsResolver.js"
 export * as Nat64 from "./Nat64.js"
 
+// upgrades
+export * as Tls from "./Tls.js"
+
 // management
 export * as Connector from "./Connector.js"

@@ -368,6 +368,8 @@ class NodeSocketHandle implements SocketHandle {
     if (socket === undefined || this.death !== undefined) return undefined
     this.unread = undefined
     this.receiver = receiver
+    // A socket that still flows, as after its last read, would throw away what is given back to it.
+    socket.pause()
     const pull = () => {
       this.asked = true
       if (!this.resting) this.socket?.resume()

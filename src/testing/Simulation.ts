@@ -9,7 +9,8 @@
  * would otherwise hang a test is an error with a time.
  *
  * Layers have to be provided inside: a layer built outside lives by the clock out there. Effects that wait for the real
- * world (a promise of the platform's I/O) do not belong in here: the clock does not wait for them.
+ * world (a promise of the platform's I/O) do not belong in here: the clock does not wait for them. What only takes turns
+ * of the platform's event loop (Node's streams, its TLS) can be waited for: see `Options.idle`.
  *
  * Not here: the network (`SimNetwork`), and tests that keep their TestClock (`TestTime`).
  *
@@ -60,6 +61,13 @@ export interface Options {
    * @default {@link defaultTimeLimit}
    */
   readonly timeLimit?: Duration.DurationInput | undefined
+  /**
+   * Run before each move of the clock, which waits for it: some turns of the platform's event loop, where what runs
+   * inside needs those. It must end by itself.
+   *
+   * @default nothing: every fiber is moved by fibers and the clock alone
+   */
+  readonly idle?: Effect.Effect<void> | undefined
 }
 
 /**
@@ -107,7 +115,7 @@ export const run = <A, E, R>(effect: Effect.Effect<A, E, R>, options?: Options):
         Effect.withRandom(Random.make(options?.seed ?? 0))
       )
       const fiber = Runtime.runFork(runtime)(inside, { scheduler: world.scheduler, immediate: false })
-      return world.drive(fiber, Duration.toMillis(options?.timeLimit ?? defaultTimeLimit))
+      return world.drive(fiber, Duration.toMillis(options?.timeLimit ?? defaultTimeLimit), options?.idle)
     }))
 
 // -----------------------------------------------------------------------------
@@ -214,7 +222,11 @@ class World {
     this.clock = new VirtualClock(startAt)
   }
 
-  drive<A, E>(fiber: Fiber.RuntimeFiber<A, E>, limit: number): Effect.Effect<A, E | Stuck> {
+  drive<A, E>(
+    fiber: Fiber.RuntimeFiber<A, E>,
+    limit: number,
+    idle: Effect.Effect<void> | undefined
+  ): Effect.Effect<A, E | Stuck> {
     let exit: Exit.Exit<A, E> | undefined
     let stuck: Stuck | undefined
     fiber.addObserver((result) => {
@@ -223,14 +235,18 @@ class World {
     const end = this.startAt + limit
     const advance = (): boolean => {
       let any = this.scheduler.drain()
+      // After what the event loop has brought the clock does not move before the loop has had its turns again.
+      if (any && idle !== undefined) return true
       // A run that was stopped may take the time it needs to clean up.
       const going = () => exit === undefined
       while (going() && this.clock.jump(stuck === undefined ? end : Infinity)) {
         any = true
         this.scheduler.drain()
+        if (idle !== undefined) break
       }
       return any
     }
+    const turn = idle ?? Effect.promise(() => Promise.resolve())
     const giveUp = () => {
       stuck = new Stuck({
         reason: this.clock.sleepers.size > 0 ? "time limit" : "nothing scheduled",
@@ -243,7 +259,7 @@ class World {
         const busy = advance()
         if (exit !== undefined) return stuck !== undefined && Exit.isInterrupted(exit) ? Effect.fail(stuck) : exit
         if (turns > 0) {
-          return Effect.zipRight(Effect.promise(() => Promise.resolve()), settle(busy ? patience : turns - 1))
+          return Effect.zipRight(turn, settle(busy ? patience : turns - 1))
         }
         if (stuck !== undefined) {
           return Effect.failCause(Cause.die(stuck))

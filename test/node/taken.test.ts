@@ -2,7 +2,7 @@
  * A connection's socket in other hands: what TLS and Node's streams stand on.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Effect, Exit, Fiber, type Scheduler, Scope } from "effect"
+import { Cause, Effect, Exit, Fiber, Scope } from "effect"
 import * as Attempt from "../../src/Attempt.js"
 import * as Connection from "../../src/Connection.js"
 import type { ConnectionLost } from "../../src/DialError.js"
@@ -11,6 +11,7 @@ import * as NodeTransport from "../../src/node/NodeTransport.js"
 import * as SocketOptions from "../../src/SocketOptions.js"
 import type { Transport } from "../../src/Transport.js"
 import * as Loopback from "../support/loopback.js"
+import { Held } from "../support/steps.js"
 
 const scenario = (name: string, self: () => Effect.Effect<void, unknown, Scope.Scope | Transport>) =>
   it.live(name, () => Loopback.leavesNoSocket(Effect.scoped(Effect.provide(self(), NodeTransport.layer))))
@@ -46,27 +47,6 @@ class Kept implements Receiver {
 
   get text(): string {
     return Loopback.text(Loopback.concat(this.chunks))
-  }
-}
-
-/** Runs the steps of a fiber when it is told to. */
-class Held implements Scheduler.Scheduler {
-  private tasks: Array<Scheduler.Task> = []
-
-  get waiting(): boolean {
-    return this.tasks.length > 0
-  }
-
-  readonly shouldYield = () => false as const
-
-  scheduleTask(task: Scheduler.Task): void {
-    this.tasks.push(task)
-  }
-
-  run(): void {
-    const tasks = this.tasks
-    this.tasks = []
-    tasks.forEach((task) => task())
   }
 }
 

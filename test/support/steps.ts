@@ -6,6 +6,27 @@
  */
 import { Clock, Duration, Effect, type Exit, Fiber, FiberId, Scheduler } from "effect"
 
+/** Runs the steps of a fiber when it is told to, and no sooner. */
+export class Held implements Scheduler.Scheduler {
+  private tasks: Array<Scheduler.Task> = []
+
+  get waiting(): boolean {
+    return this.tasks.length > 0
+  }
+
+  readonly shouldYield = () => false as const
+
+  scheduleTask(task: Scheduler.Task): void {
+    this.tasks.push(task)
+  }
+
+  run(): void {
+    const tasks = this.tasks
+    this.tasks = []
+    tasks.forEach((task) => task())
+  }
+}
+
 class StepCounter implements Scheduler.Scheduler {
   target: Fiber.RuntimeFiber<unknown, unknown> | undefined
   private steps = 0

@@ -5,6 +5,7 @@ import dns from "node:dns"
 import * as net from "node:net"
 import * as Dialer from "../../src/Dialer.js"
 import { Behaviour, SimNetwork, Simulation, Swarm, TestTime } from "../../src/testing/index.js"
+import * as Loopback from "../support/loopback.js"
 
 describe("a simulation", () => {
   it.live("takes no time for what sleeps, and ends at the exact moment", () =>
@@ -138,4 +139,17 @@ describe("TestTime.settle", () => {
       hosts: { web: { addresses: ["10.0.0.2"], listeners: { 80: Behaviour.echo } } },
       names: { "web.test": { inet: { answer: ["10.0.0.2"], delay: "1 hour" }, inet6: { answer: [], delay: "1 hour" } } }
     }))))
+
+  it.live("waits for turns of the event loop where it is told to, and the clock does not move meanwhile", () =>
+    Effect.gen(function*() {
+      const threeTurns = Effect.async<void>((resume) => {
+        setImmediate(() => setImmediate(() => setImmediate(() => resume(Effect.void))))
+      })
+      const program = Effect.raceFirst(Effect.as(threeTurns, "turns"), Effect.as(Effect.sleep("1 milli"), "time"))
+      expect(yield* Simulation.run(program)).toBe("time")
+      expect(yield* Simulation.run(program, { idle: Loopback.turns(5) })).toBe("turns")
+      const alone = yield* Effect.flip(Simulation.run(threeTurns))
+      expect(alone).toMatchObject({ _tag: "Stuck", reason: "nothing scheduled" })
+      yield* Simulation.run(threeTurns, { idle: Loopback.turns(5) })
+    }))
 })

@@ -2,6 +2,7 @@
 import { Effect, Exit, Layer, Option, Runtime } from "effect"
 import * as net from "node:net"
 import * as path from "node:path"
+import * as tls from "node:tls"
 import type { SocketAddress } from "../../src/Address.js"
 import * as Connection from "../../src/Connection.js"
 import { ConnectionLost, lostFromErrno } from "../../src/DialError.js"
@@ -84,7 +85,7 @@ export const simulatedLink = simulated("far", "10.0.0.2", "192.0.2.1", "203.0.11
 // -----------------------------------------------------------------------------
 
 /** An accepted `net.Socket` as the handle of a Connection: the peer of the laws, plainly made. */
-class Accepted implements SocketHandle {
+export class Accepted implements SocketHandle {
   private reason: ConnectionLost | undefined
   private ended = false
   private wake: (() => void) | undefined
@@ -93,7 +94,9 @@ class Accepted implements SocketHandle {
   constructor(
     private readonly socket: net.Socket,
     readonly localAddress: SocketAddress,
-    readonly remoteAddress: SocketAddress
+    readonly remoteAddress: SocketAddress,
+    /** What `socket` is TLS over, where it is. */
+    private readonly wire: { readonly abort: () => void } | undefined
   ) {
     socket.on("error", (error: NodeJS.ErrnoException) => this.lose(lostFromErrno(error.code), error.code))
     socket.on("readable", () => this.wake?.())
@@ -147,7 +150,8 @@ class Accepted implements SocketHandle {
 
   get end(): Effect.Effect<void, ConnectionLost> {
     return Effect.async((resume) => {
-      this.socket.end(() => resume(Effect.void))
+      // Not while TLS still decrypts: it would throw that away.
+      setImmediate(() => this.socket.end(() => resume(Effect.void)))
     })
   }
 
@@ -165,8 +169,12 @@ class Accepted implements SocketHandle {
   close(mode: CloseMode): Effect.Effect<void> {
     return Effect.sync(() => {
       this.lose(mode === "abort" ? "Aborted" : "End")
+      // A TLS socket goes with its wire: freed by itself while OpenSSL is on the stack, it would crash.
+      if (mode === "abort" && this.wire !== undefined) return this.wire.abort()
       if (mode === "abort" && this.socket.remoteFamily !== undefined) this.socket.resetAndDestroy()
-      else this.socket.destroy()
+      // TLS has an end of its own to send.
+      else if (this.wire !== undefined) this.socket.end()
+      this.socket.destroy()
     })
   }
 
@@ -178,20 +186,48 @@ class Accepted implements SocketHandle {
   }
 }
 
+/** Runs a behaviour on an accepted connection: closed when it ends, aborted when it fails. */
+export const serve = (
+  connection: Connection.Connection,
+  behaviour: (connection: Connection.Connection) => Effect.Effect<unknown, ConnectionLost>
+): Effect.Effect<unknown, ConnectionLost> =>
+  Effect.onExit(behaviour(connection), (exit) => Exit.isSuccess(exit) ? connection.close() : connection.abort)
+
+/** Waits until a server's half of a handshake is done, and OpenSSL, which tells that from inside, is too. */
+export const shaken = (socket: net.Socket): Effect.Effect<void> =>
+  Effect.async((resume) => {
+    socket.once("secure", () => setImmediate(() => resume(Effect.void)))
+  })
+
 const listenOnNode = (
   where: net.ListenOptions,
-  behaviour: (connection: Connection.Connection) => Effect.Effect<unknown, ConnectionLost>
+  behaviour: (connection: Connection.Connection) => Effect.Effect<unknown, ConnectionLost>,
+  secure: tls.SecureContext | undefined
 ) =>
   Effect.gen(function*() {
     const run = Runtime.runFork(yield* Effect.runtime())
     const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      const reset = () => {
+        if (socket.remoteFamily === undefined) socket.destroy()
+        else socket.resetAndDestroy()
+      }
+      const over = secure === undefined
+        ? socket
+        : new tls.TLSSocket(socket, { isServer: true, secureContext: secure })
       const handle = new Accepted(
-        socket,
+        over,
         socket.localAddress === undefined ? unix(where.path ?? "") : inet(socket.localAddress, socket.localPort ?? 0),
-        socket.remoteAddress === undefined ? unix(where.path ?? "") : inet(socket.remoteAddress, socket.remotePort ?? 0)
+        socket.remoteAddress === undefined
+          ? unix(where.path ?? "")
+          : inet(socket.remoteAddress, socket.remotePort ?? 0),
+        secure === undefined ? undefined : { abort: reset }
       )
       const connection = Connection.fromHandle(handle, "stream")
-      run(Effect.onExit(behaviour(connection), (exit) => Exit.isSuccess(exit) ? connection.close() : connection.abort))
+      run(
+        secure === undefined
+          ? serve(connection, behaviour)
+          : Effect.zipRight(shaken(over), serve(connection, behaviour))
+      )
     })
     return yield* Effect.acquireRelease(
       Effect.async<SocketAddress>((resume) => {
@@ -208,49 +244,58 @@ const listenOnNode = (
     )
   })
 
-const node = (host: string, local: string, foreign: string) =>
-  Layer.merge(
-    NodeTransport.layer,
-    Layer.scoped(
-      Arena,
-      Effect.gen(function*() {
-        const directory = yield* temporaryDirectory
-        let paths = 0
-        // What is open before anything is under test: others' sockets, and the listeners.
-        const known = new Set(openSockets())
-        const admit = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-          Effect.tap(effect, () => Effect.sync(() => openSockets().forEach((socket) => known.add(socket))))
-        const quiet = (tries: number): Effect.Effect<void, LawBroken> =>
-          Effect.suspend(() => {
-            const open = [...openSockets()].filter((socket) => !known.has(socket))
-            if (open.length === 0) return Effect.void
-            return tries > 0
-              ? Effect.zipRight(turns(5), quiet(tries - 1))
-              : Effect.fail(new LawBroken({ message: `${open.length} sockets are open` }))
-          })
-        return {
-          listen: (kind, behaviour) =>
-            admit(
-              kind === "udp" ? listenForDatagrams(host, behaviour) : listenOnNode(
-                kind === "tcp" ? { host, port: 0 } : { path: path.join(directory, `${++paths}.sock`) },
-                behaviour
-              )
-            ),
-          refused: admit(refusing(host)),
-          silent: admit(silent({ host })),
-          local: at(`${local}:0`),
-          foreign: at(`${foreign}:0`),
-          lossy: false,
-          missing: at(path.join(directory, "missing.sock")),
-          settle: turns(60),
-          quiet: quiet(200)
-        }
-      })
-    )
+/** Where an Arena listens: its own address, and one to dial from that is not this machine's. */
+interface Place {
+  readonly host: string
+  readonly local: string
+  readonly foreign: string
+}
+
+const ipv4: Place = { host: "127.0.0.1", local: "127.0.0.1", foreign: "203.0.113.9" }
+const ipv6: Place = { host: "::1", local: "[::1]", foreign: "[2001:db8:9::9]" }
+
+/** An Arena on loopback, whose stream listeners speak TLS where they are given a context for it. */
+export const onNode = (secure: tls.SecureContext | undefined, { foreign, host, local }: Place = ipv4) =>
+  Layer.scoped(
+    Arena,
+    Effect.gen(function*() {
+      const directory = yield* temporaryDirectory
+      let paths = 0
+      // What is open before anything is under test: others' sockets, and the listeners.
+      const known = new Set(openSockets())
+      const admit = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+        Effect.tap(effect, () => Effect.sync(() => openSockets().forEach((socket) => known.add(socket))))
+      const quiet = (tries: number): Effect.Effect<void, LawBroken> =>
+        Effect.suspend(() => {
+          const open = [...openSockets()].filter((socket) => !known.has(socket))
+          if (open.length === 0) return Effect.void
+          return tries > 0
+            ? Effect.zipRight(turns(5), quiet(tries - 1))
+            : Effect.fail(new LawBroken({ message: `${open.length} sockets are open` }))
+        })
+      return {
+        listen: (kind, behaviour) =>
+          admit(
+            kind === "udp" ? listenForDatagrams(host, behaviour) : listenOnNode(
+              kind === "tcp" ? { host, port: 0 } : { path: path.join(directory, `${++paths}.sock`) },
+              behaviour,
+              secure
+            )
+          ),
+        refused: admit(refusing(host)),
+        silent: admit(silent({ host })),
+        local: at(`${local}:0`),
+        foreign: at(`${foreign}:0`),
+        lossy: false,
+        missing: at(path.join(directory, "missing.sock")),
+        settle: turns(60),
+        quiet: quiet(200)
+      }
+    })
   )
 
 /** Real sockets on 127.0.0.1. */
-export const nodeLoopback = node("127.0.0.1", "127.0.0.1", "203.0.113.9")
+export const nodeLoopback = Layer.merge(NodeTransport.layer, onNode(undefined))
 
 /** Real sockets on ::1. */
-export const nodeLoopback6 = node("::1", "[::1]", "[2001:db8:9::9]")
+export const nodeLoopback6 = Layer.merge(NodeTransport.layer, onNode(undefined, ipv6))

@@ -1,0 +1,23 @@
+/**
+ * Who may not ask the kernel for more before the loop's next phase. libuv takes a hang-up that it sees while still inside
+ * a read that did not fill its buffer for a clean end, and what was cut off by a reset looks whole; a read that begins in
+ * the next phase is told the truth.
+ */
+
+export interface Resting {
+  /** The next phase has come. */
+  readonly rested: () => void
+}
+
+/** One immediate wakes all of them. */
+let resting: Array<Resting> = []
+
+export const rest = (handle: Resting): void => {
+  if (resting.push(handle) === 1) setImmediate(wake)
+}
+
+const wake = (): void => {
+  const handles = resting
+  resting = []
+  handles.forEach((handle) => handle.rested())
+}

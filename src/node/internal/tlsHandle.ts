@@ -1,0 +1,290 @@
+/**
+ * The SocketHandle over a `tls.TLSSocket`: the handshake, and then what every stream socket does. It answers for the
+ * quirks of TLS in Node:
+ *
+ * - it reads when asked, with a buffer of nothing (`highWaterMark: 0`): Node stops the kernel read after each chunk.
+ *   After the handshake alone the first read of the kernel is ahead of us.
+ * - Node calls back from inside OpenSSL, and runs all that waits for its turn there, so a fiber may find OpenSSL on the
+ *   stack. Told to end then, OpenSSL loses what has come and is not yet decrypted; freed then, it crashes. So nobody
+ *   hears of the handshake, nothing ends and nothing is closed in order in the phase of the loop in which something came.
+ * - a TLS socket that is destroyed when the socket below it is gone frees OpenSSL's state at once: that one goes first
+ *   only when nobody destroys the TLS socket, which follows by itself
+ * - `destroy` sends no close_notify; `end` right before it does, as far as the kernel takes it at once, which it does
+ *   when nothing else is unsent
+ * - `resetAndDestroy` throws on a TLS socket; the socket below it is the one to reset, unless a shutdown is under way
+ * - Node tells an end of the stream below as it tells a close_notify. They are told apart by the bytes below: see
+ *   {@link TlsHandle.endedShort}.
+ */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Net from "node:net"
+import * as Tls from "node:tls"
+import type * as Address from "../../Address.js"
+import { type AttemptError, ConnectionLost } from "../../DialError.js"
+import type { TlsError } from "../../TlsError.js"
+import type { CloseMode, SocketHandle } from "../../Transport.js"
+import { Carrier } from "./carrier.js"
+import { rest, type Resting } from "./resting.js"
+import { type Resume, StreamHandle } from "./streamHandle.js"
+
+/** What TLS is spoken over: a socket of Node itself, or a stream over any handle. */
+export type Wire = Net.Socket | Carrier
+
+/** How a handshake ended: with what Node says went wrong, or well. */
+export type Shaken = (cause?: unknown) => void
+
+export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHandle, Resting {
+  private shaken: Shaken | undefined
+  private established = false
+  private peerEnded = false
+  /** Whether the kernel may not be asked for more in this phase of the loop. */
+  private resting = false
+  /** Whether anything was written, and whether anything has come, since the handshake. */
+  private wrote = false
+  private heard = false
+  private hearWaiter: Resume<void> | undefined
+  private aborted = false
+  private restWaiters: Array<Resume<void>> = []
+  /** How many bytes the wire had read when the newest thing but an end came of it. */
+  private seen = 0
+
+  constructor(
+    private readonly under: SocketHandle,
+    private readonly wire: Wire,
+    private readonly allowTruncation: boolean,
+    /** The error that the loss of the connection by a failure of TLS has for its cause. */
+    private readonly tlsError: (cause: unknown) => TlsError
+  ) {
+    super()
+  }
+
+  get remoteAddress(): Address.SocketAddress {
+    return this.under.remoteAddress
+  }
+
+  get localAddress(): Address.SocketAddress {
+    return this.under.localAddress
+  }
+
+  /** Whether the handshake resumed a session. */
+  get resumed(): boolean {
+    return this.socket?.isSessionReused() ?? false
+  }
+
+  /** Start the handshake. `shaken` is told of its outcome once, and never before this has returned. */
+  shake(options: Tls.ConnectionOptions, shaken: Shaken): Tls.TLSSocket {
+    this.shaken = shaken
+    const socket = Tls.connect({ ...options, socket: this.wire, highWaterMark: 0 } as Tls.ConnectionOptions)
+    this.socket = socket
+    socket.on("error", (error) => this.failed(error))
+    socket.on("secureConnect", () => {
+      this.established = true
+      this.touch()
+    })
+    // A ticket that came of the wire is no close_notify.
+    socket.on("session", () => {
+      this.touch()
+      if (this.established) this.hear()
+    })
+    socket.on("readable", () => this.readable())
+    socket.on("end", () => this.ended())
+    socket.on("close", () => {
+      this.settle(Object.assign(new Error("closed"), { code: "ERR_SOCKET_CLOSED" }))
+      this.lose("End")
+      this.hear()
+    })
+    return socket
+  }
+
+  connect(settled: (error?: AttemptError) => void): void {
+    queueMicrotask(settled)
+  }
+
+  get read(): Effect.Effect<Option.Option<Uint8Array>, ConnectionLost> {
+    return Effect.async((resume) => {
+      const { socket } = this
+      if (socket !== undefined && socket.readableLength > 0) return resume(this.takeUnread)
+      if (this.death !== undefined) return resume(Effect.fail(this.loss(this.death)))
+      if (this.peerEnded) return resume(Effect.succeedNone)
+      this.readWaiter = resume
+      if (!this.resting) socket?.read(0)
+      return Effect.sync(() => {
+        this.readWaiter = undefined
+      })
+    })
+  }
+
+  override write(bytes: Uint8Array): Effect.Effect<void, ConnectionLost> {
+    this.wrote = true
+    return super.write(bytes)
+  }
+
+  /**
+   * Under TLS 1.3 a server answers the end of the handshake with its tickets. Closed before they have come, this side's
+   * kernel would answer them with a reset, which takes what was written away from a peer that has not read it yet. So
+   * who has written, and heard nothing since, says that it is done and waits for the tickets, or the peer's end.
+   */
+  get farewell(): Effect.Effect<void, ConnectionLost> | undefined {
+    if (!this.wrote || this.heard || this.socket?.getProtocol() !== "TLSv1.3") return undefined
+    return Effect.zipRight(
+      this.end,
+      Effect.async((resume) => {
+        if (this.heard || this.death !== undefined) return resume(Effect.void)
+        this.hearWaiter = resume
+      })
+    )
+  }
+
+  /** Taken by the reader's own step, not handed to it: an interruption in between leaves them for the next read. */
+  private get takeUnread(): Effect.Effect<Option.Option<Uint8Array>> {
+    return Effect.sync(() => Option.fromNullable<Uint8Array | null>(this.socket?.read()))
+  }
+
+  get stopReadingAndWriting(): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.shaken = undefined
+      this.readWaiter = undefined
+    })
+  }
+
+  close(mode: CloseMode): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { socket } = this
+      if (socket === undefined) return Effect.void
+      this.lose(mode === "abort" ? "Aborted" : "End")
+      if (mode === "abort") return this.abort(socket)
+      return this.established && this.resting
+        ? Effect.zipRight(this.untilRested, this.farewellAndClose(socket))
+        : this.farewellAndClose(socket)
+    })
+  }
+
+  private farewellAndClose(socket: Tls.TLSSocket): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.established && !this.aborted && !socket.writableEnded && !socket.destroyed) socket.end()
+      socket.destroy()
+      return this.under.close("orderly")
+    })
+  }
+
+  private abort(socket: Tls.TLSSocket): Effect.Effect<void> {
+    this.aborted = true
+    if (this.wire instanceof Carrier) {
+      return Effect.zipRight(this.under.close("abort"), Effect.sync(() => socket.destroy()))
+    }
+    if (socket.writableEnded === socket.writableFinished) return this.under.close("abort")
+    socket.destroy()
+    return this.under.close("orderly")
+  }
+
+  private get untilRested(): Effect.Effect<void> {
+    return Effect.async((resume) => {
+      this.restWaiters.push(resume)
+    })
+  }
+
+  get release(): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.socket = undefined
+    })
+  }
+
+  // ---------------------------------------------------------------------------
+  // what Node tells
+  // ---------------------------------------------------------------------------
+
+  private settle(cause?: unknown): void {
+    const { shaken } = this
+    this.shaken = undefined
+    shaken?.(cause)
+  }
+
+  private failed(error: unknown): void {
+    if (this.shaken !== undefined) return this.settle(error)
+    const { code } = error as NodeJS.ErrnoException
+    if (error instanceof ConnectionLost) this.lose(error.reason, error.code, error)
+    else if (code?.startsWith("ERR_SSL_") === true) this.lose("Error", code, this.tlsError(error))
+    else this.loseTo(error)
+  }
+
+  /** Something has come of the wire: bytes, or the end. */
+  private readable(): void {
+    const { socket } = this
+    if (socket === undefined) return
+    if (socket.readableLength === 0) return this.doubt(socket)
+    this.touch()
+    this.hear()
+    const reader = this.readWaiter
+    this.readWaiter = undefined
+    reader?.(this.takeUnread)
+  }
+
+  private hear(): void {
+    this.heard = true
+    const waiter = this.hearWaiter
+    this.hearWaiter = undefined
+    waiter?.(Effect.void)
+  }
+
+  /** Something that is no end has come of the wire, and perhaps more together with it. */
+  private touch(): void {
+    this.seen = this.wire.bytesRead
+    if (this.resting) return
+    this.resting = true
+    rest(this)
+  }
+
+  /** To end, OpenSSL looks for the peer's close_notify, and throws away what it finds before that. */
+  protected override get busy(): boolean {
+    return this.resting
+  }
+
+  /** The loop's next phase: OpenSSL is done, and whoever waited for that may go on. */
+  rested(): void {
+    this.resting = false
+    if (this.established) this.settle()
+    const waiters = this.restWaiters
+    this.restWaiters = []
+    waiters.forEach((resume) => resume(Effect.void))
+    this.endWhenWritten()
+    if (this.readWaiter !== undefined) this.socket?.read(0)
+  }
+
+  /** An end has come: of the peer's own making, or of somebody else's. */
+  private doubt(socket: Tls.TLSSocket): void {
+    if (this.wasReset(socket)) this.lose("Reset", "ECONNRESET")
+    else if (!this.allowTruncation && this.endedShort()) this.lose("Truncated", undefined, this.tlsError(undefined))
+  }
+
+  /**
+   * libuv takes a hang-up for an end when it sees it right behind a read in which nobody stopped it, and nobody does in
+   * one of tickets alone. The kernel knows better: a socket that was reset has no peer. (Nor has one whose halves have
+   * both ended; this one must not have.)
+   */
+  private wasReset({ writableEnded }: Tls.TLSSocket): boolean {
+    return !(this.wire instanceof Carrier) && this.remoteAddress._tag !== "Unix" && !writableEnded &&
+      this.wire.remoteAddress === undefined
+  }
+
+  /**
+   * Whether the end is the wire's own and no close_notify. Over a carrier that is the question which of them ended. Over
+   * a socket of Node, the wire has then read nothing since the newest chunk, not even the 24 bytes and more of an alert,
+   * which may also have come together with that chunk, but then in the same phase of the loop, because after a chunk the
+   * kernel is asked again only in the next.
+   *
+   * What is not seen: an end by itself after something else that is no data, a KeyUpdate, say, came by itself.
+   */
+  private endedShort(): boolean {
+    return this.wire instanceof Carrier
+      ? this.wire.readableEnded
+      : this.wire.bytesRead === this.seen && !this.resting
+  }
+
+  private ended(): void {
+    this.peerEnded = true
+    this.hear()
+    const reader = this.readWaiter
+    this.readWaiter = undefined
+    reader?.(Effect.succeedNone)
+  }
+}
