@@ -8,6 +8,7 @@
  *
  * @since 0.1.0
  */
+import * as Equal from "effect/Equal"
 import type { IpAddress } from "./Address.js"
 import type { IpFamily } from "./Resolver.js"
 
@@ -67,16 +68,37 @@ export const defaultFirstAddressFamilyCount = 1
 export const interleave = (
   addresses: ReadonlyArray<IpAddress>,
   options?: InterleaveOptions
-): ReadonlyArray<IpAddress> => {
-  const unique = [...new Map(addresses.map((address) => [String(address), address])).values()]
-  const firstFamily = options?.firstFamily ?? unique[0]?.family
+): ReadonlyArray<IpAddress> =>
+  alternate(addresses.map((address) => ({ address })), options).map(({ address }) => address)
+
+/**
+ * {@link interleave} for addresses with something beside them.
+ *
+ * @internal
+ */
+export const alternate = <A extends { readonly address: IpAddress }>(
+  candidates: ReadonlyArray<A>,
+  options?: InterleaveOptions
+): ReadonlyArray<A> => {
+  const all = unique(candidates)
+  const firstFamily = options?.firstFamily ?? all[0]?.address.family
   const ahead = Math.max(1, options?.firstAddressFamilyCount ?? defaultFirstAddressFamilyCount) - 1
-  const ofFirst = unique.filter((address) => address.family === firstFamily)
+  const ofFirst = all.filter(({ address }) => address.family === firstFamily)
   const first = ofFirst.slice(ahead)
-  const second = unique.filter((address) => address.family !== firstFamily)
+  const second = all.filter(({ address }) => address.family !== firstFamily)
   const alternating = Array.from(
     { length: Math.max(first.length, second.length) },
     (_, index) => [first[index], second[index]]
   )
-  return [...ofFirst.slice(0, ahead), ...alternating.flat().filter((address) => address !== undefined)]
+  return [...ofFirst.slice(0, ahead), ...alternating.flat().filter((candidate) => candidate !== undefined)]
 }
+
+/** Up to so many are compared with each other, which is cheaper than a text for each. */
+const few = 8
+
+const unique = <A extends { readonly address: IpAddress }>(candidates: ReadonlyArray<A>): ReadonlyArray<A> =>
+  candidates.length > few
+    ? [...new Map(candidates.map((candidate) => [String(candidate.address), candidate])).values()]
+    : candidates.filter(({ address }, index) =>
+      !candidates.some((other, before) => before < index && other.address[Equal.symbol](address))
+    )

@@ -17,7 +17,7 @@
  *
  * @since 0.1.0
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
@@ -25,7 +25,7 @@ import * as Scope from "effect/Scope"
 import * as Address from "./Address.js"
 import * as Connection from "./Connection.js"
 import { AttemptError } from "./DialError.js"
-import { endAll } from "./internal/endAll.js"
+import { type Alarm, setAlarm } from "./internal/alarm.js"
 import type { Timers } from "./internal/timers.js"
 import { type OpenRequest, type SocketHandle, Transport } from "./Transport.js"
 
@@ -110,7 +110,7 @@ export const connectIn = (
           Effect.matchCauseEffect(awaitSettlement(restore, handle, limit, request), {
             onFailure: (cause) =>
               failIfNotConnected(handle).pipe(
-                Effect.zipRight(limit?.stop ?? Effect.void),
+                Effect.zipRight(limit?.alarm.stop ?? Effect.void),
                 Effect.zipRight(Effect.failCause(cause))
               ),
             onSuccess: () => {
@@ -122,6 +122,55 @@ export const connectIn = (
           }))
     )
   )
+
+/**
+ * {@link connectIn} for whoever needs no fiber to wait for it: begins, waits for nothing, is not to be interrupted, and
+ * calls `settled` once. What did not connect is cleaned up, and what did is closed, when `own` is.
+ *
+ * @internal
+ */
+export const begin = (
+  own: Scope.CloseableScope,
+  transport: Transport["Type"],
+  request: OpenRequest,
+  timeout: Duration.DurationInput | undefined,
+  timers: Timers | undefined,
+  settled: (exit: Exit.Exit<Connection.Connection, AttemptError>) => void
+): Effect.Effect<void> =>
+  Effect.matchCauseEffect(transport.open(normalised(request)), {
+    onFailure: (cause) => Effect.sync(() => settled(Exit.failCause(cause))),
+    onSuccess: (handle) =>
+      Effect.flatMap(startLimit(timeout, timers), (limit) => {
+        const outcome = new Outcome(handle, limit)
+        return Effect.map(Scope.addFinalizerExit(own, outcome.close), () => {
+          const settle = (error: AttemptError | undefined) => {
+            if (outcome.settled) return
+            outcome.settled = true
+            limit?.alarm.cancel()
+            if (error !== undefined) return settled(Exit.fail(error))
+            outcome.connection = Connection.fromHandle(handle, request.socketType, Scope.close(own, Exit.void))
+            settled(Exit.succeed(outcome.connection))
+          }
+          if (limit !== undefined) limit.ring = () => settle(timedOut(request))
+          handle.connect(settle)
+        })
+      })
+  })
+
+/** What an attempt came to, and how its Scope ends it. */
+class Outcome {
+  settled = false
+  connection: Connection.Connection | undefined
+
+  constructor(private readonly handle: SocketHandle, private readonly limit: Limit | undefined) {}
+
+  readonly close = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> => {
+    if (this.connection !== undefined) return Connection.closing(this.connection)(exit)
+    this.settled = true
+    const cleanup = failIfNotConnected(this.handle)
+    return this.limit === undefined ? cleanup : Effect.zipRight(cleanup, this.limit.alarm.stop)
+  }
+}
 
 /** Twisted: `_setRealAddress`. */
 const normalised = (request: OpenRequest): OpenRequest => {
@@ -137,9 +186,9 @@ const awaitSettlement = (
   request: OpenRequest
 ): Effect.Effect<void, AttemptError> => {
   const settled = restore(settlement(handle, limit, request))
-  return limit === undefined || limit.stopsAtOnce
+  return limit === undefined || limit.alarm.stopsAtOnce
     ? settled
-    : Effect.zipRight(Effect.zipRight(settled, limit.stop), restore(Effect.void))
+    : Effect.zipRight(Effect.zipRight(settled, limit.alarm.stop), restore(Effect.void))
 }
 
 /** The first of the connect's outcome and the limit: `resume` takes one, the later does nothing. */
@@ -151,8 +200,10 @@ const settlement = (
   Effect.async((resume) => {
     if (limit !== undefined) limit.ring = () => resume(Effect.fail(timedOut(request)))
     handle.connect((error) => {
-      if (limit !== undefined) limit.ring = undefined
-      if (limit?.stopsAtOnce === true) limit.cancel()
+      if (limit !== undefined) {
+        limit.ring = undefined
+        limit.alarm.cancel()
+      }
       resume(error === undefined ? Effect.void : Effect.fail(error))
     })
   })
@@ -170,32 +221,20 @@ const failIfNotConnected = (handle: SocketHandle): Effect.Effect<void> =>
 /** A limit that runs; `ring` is what happens when it is reached. */
 interface Limit {
   ring: (() => void) | undefined
-  /** Whether `cancel` is all there is to stopping it; else it is a fiber, whose end `stop` waits for. */
-  readonly stopsAtOnce: boolean
-  readonly cancel: () => void
-  readonly stop: Effect.Effect<void>
+  readonly alarm: Alarm
 }
 
 const startLimit = (
   timeout: Duration.DurationInput | undefined,
   timers: Timers | undefined
-): Effect.Effect<Limit | undefined> =>
-  timeout === undefined ? Effect.succeed(undefined) : Effect.clockWith((clock) => {
-    // Time that is not the timers' own (a test's clock, provided around one dial) is slept by a fiber.
-    if (clock !== timers?.clock || timers.closed) return sleepingLimit(timeout)
-    const cancel = timers.after(Duration.toMillis(timeout), () => limit.ring?.())
-    const limit: Limit = { ring: undefined, stopsAtOnce: true, cancel, stop: Effect.sync(cancel) }
-    return Effect.succeed(limit)
-  })
-
-const sleepingLimit = (timeout: Duration.DurationInput): Effect.Effect<Limit> =>
-  Effect.map(Effect.forkDaemon(Effect.interruptible(Effect.sleep(timeout))), (fiber) => {
-    const limit: Limit = { ring: undefined, stopsAtOnce: false, cancel: () => {}, stop: endAll([fiber]) }
-    fiber.addObserver((exit) => {
-      if (Exit.isSuccess(exit)) limit.ring?.()
-    })
-    return limit
-  })
+): Effect.Effect<Limit | undefined> => {
+  if (timeout === undefined) return Effect.succeed(undefined)
+  const held: { ring: (() => void) | undefined } = { ring: undefined }
+  return Effect.map(
+    setAlarm(timers, timeout, () => held.ring?.()),
+    (alarm) => Object.assign(held, { alarm })
+  )
+}
 
 const timedOut = ({ address, localAddress }: OpenRequest): AttemptError =>
   new AttemptError({ operation: "connect", address, localAddress, reason: "AttemptTimeout" })

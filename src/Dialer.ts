@@ -19,6 +19,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as MutableRef from "effect/MutableRef"
 import * as Option from "effect/Option"
@@ -48,7 +49,7 @@ import * as Resolution from "./Resolution.js"
 import { type Answer, families, Resolver } from "./Resolver.js"
 import * as SocketOptions from "./SocketOptions.js"
 import { SourceAddress } from "./SourceAddress.js"
-import { Transport } from "./Transport.js"
+import { type OpenRequest, Transport } from "./Transport.js"
 
 export { defaultTimeout, type DialOptions } from "./DialOptions.js"
 
@@ -369,42 +370,56 @@ const attemptAll = <A, E, R>(
   options: DialOptions,
   journal: Journal
 ): Effect.Effect<A, DialError, R | Scope.Scope> => {
+  const dial = { ports, socketType: Endpoint.socketType(endpoint), establish, options, journal }
+  if (options.addresses !== undefined) return raced(dial, options.addresses)
+  return Endpoint.requiresResolution(endpoint)
+    ? resolved(ports, endpoint, options, journal, (candidates, later) => raced(dial, candidates, later))
+    : raced(dial, [literal(endpoint)])
+}
+
+/** One dial, whose addresses come from somewhere. */
+interface Dial<A, E, R> {
+  readonly ports: Ports
+  readonly socketType: Address.SocketType
+  readonly establish: Establish<A, E, R> | undefined
+  readonly options: DialOptions
+  readonly journal: Journal
+}
+
+type Later = (offer: (plan: ReadonlyArray<Address.SocketAddress>) => void) => Effect.Effect<void>
+
+const raced = <A, E, R>(
+  { establish, journal, options, ports, socketType }: Dial<A, E, R>,
+  candidates: ReadonlyArray<Address.SocketAddress>,
+  later?: Later
+): Effect.Effect<A, DialError, R | Scope.Scope> => {
   const { timers, transport } = ports
-  const known = options.addresses ?? (Endpoint.requiresResolution(endpoint) ? undefined : [literal(endpoint)])
-  const later = known === undefined && Endpoint.requiresResolution(endpoint)
-    ? resolve(ports, endpoint, options, journal)
-    : undefined
   const deadline = options.timeout === undefined ? defaultTimeoutMillis : finite(options.timeout)
   const attemptLimit = options.attemptTimeout === undefined ? undefined : finite(options.attemptTimeout)
   // With one address and no name the deadline is that attempt's limit: no race, and one timer.
-  const sole = establish === undefined && known?.length === 1 && deadline !== undefined &&
+  const sole = establish === undefined && candidates.length === 1 && later === undefined && deadline !== undefined &&
     (attemptLimit === undefined || deadline <= attemptLimit)
   const outOfTime = (error: AttemptError) => sole && error.reason === "AttemptTimeout"
   const socket = options.socket === undefined
     ? SocketOptions.defaults
     : { ...SocketOptions.defaults, ...options.socket }
-  const socketType = Endpoint.socketType(endpoint)
+  const request = (address: Address.SocketAddress): OpenRequest => ({
+    socketType,
+    address,
+    localAddress: address.family === "unix" ? undefined : options.localAddress?.[address.family],
+    options: socket
+  })
   const connect: Connect = (address, scope, limit) =>
-    Attempt.connectIn(
-      scope,
-      transport,
-      {
-        socketType,
-        address,
-        localAddress: address.family === "unix" ? undefined : options.localAddress?.[address.family],
-        options: socket
-      },
-      limit,
-      timers
-    )
+    Attempt.connectIn(scope, transport, request(address), limit, timers)
   const establishing = establish && new Establishing(establish, connect, attemptLimit, journal)
   // A datagram socket is connected by this machine alone: no packet, no round trip, and nobody has answered.
   const answered = socketType === "stream" || establish !== undefined
   const record = recorder(answered ? ports.history : Option.none(), journal)
-  journal.planned = known ?? []
+  journal.planned = candidates
   const racing = HappyEyeballs.race<Address.SocketAddress, A, AttemptError, R, never>({
-    candidates: journal.planned,
+    candidates,
     later,
+    timers,
     attemptDelay: options.attemptDelay,
     maxInFlight: options.maxInFlight,
     sent: (error) => (socketType === "stream" || error.operation === "establish") && sentPacket(error),
@@ -412,6 +427,17 @@ const attemptAll = <A, E, R>(
     attempt: establishing === undefined
       ? (address, scope) => connect(address, scope, sole ? deadline : attemptLimit) as Effect.Effect<A, AttemptError>
       : establishing.attempt,
+    begin: establishing === undefined
+      ? (address, scope, settled) =>
+        Attempt.begin(
+          scope,
+          transport,
+          request(address),
+          attemptLimit,
+          timers,
+          settled as (exit: Exit.Exit<Connection, AttemptError>) => void
+        )
+      : undefined,
     abandon: establishing?.abandon,
     onSuccess: journal.observed
       ? (value, attempt) => connected(journal, establishing?.connections.get(attempt) ?? value as Connection)
@@ -556,27 +582,58 @@ const finite = (duration: Duration.DurationInput): number | undefined => {
 const literal = (endpoint: Endpoint.Literal): Address.SocketAddress =>
   endpoint._tag === "Unix" ? Address.unix(endpoint.path) : Address.socketAddress(endpoint.host, endpoint.port)
 
-/** Resolve for a race: every plan is offered as it is made. */
-const resolve =
-  (ports: Ports, endpoint: Endpoint.Named, options: DialOptions, journal: Journal) =>
-  (offer: (plan: ReadonlyArray<Address.SocketAddress>) => void): Effect.Effect<void> => {
-    const name = String(endpoint.host)
-    const order = orderBy(ports.sourceAddress, ports.history, options.policy)
-    journal.unanswered = options.families ?? families
-    return journal.record((at) => ({ _tag: "ResolutionStarted", at, name })).pipe(
-      Effect.zipRight(Resolution.run({ resolver: ports.resolver, order }, endpoint, options, {
-        answered: (name, answer) => told(journal, name, answer),
-        planned: (candidates) =>
-          Effect.map(
-            journal.record((at) => ({ _tag: "Planned", at, candidates })),
-            () => offer(candidates.map(({ address }) => address))
-          )
-      })),
-      Effect.map(() => {
-        journal.unanswered = []
+/**
+ * Resolve for a race. What is known at once (from a cache, say) is its plan from the start, and costs no fiber; every
+ * plan after that is offered as it is made.
+ */
+const resolved = <A, E, R>(
+  ports: Ports,
+  endpoint: Endpoint.Named,
+  options: DialOptions,
+  journal: Journal,
+  race: (candidates: ReadonlyArray<Address.SocketAddress>, later: Later | undefined) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> => {
+  const { history, resolver, sourceAddress, timers } = ports
+  const name = String(endpoint.host)
+  const newest = MutableRef.make<ReadonlyArray<Address.SocketAddress>>([])
+  const offered = MutableRef.make<((plan: ReadonlyArray<Address.SocketAddress>) => void) | undefined>(undefined)
+  journal.unanswered = options.families ?? families
+  const order = orderBy(sourceAddress, history, options.policy)
+  const resolution = new Resolution.Resolution({ resolver, order, timers }, endpoint, options, {
+    answered: (name, answer) => told(journal, name, answer),
+    planned: (candidates) =>
+      Effect.map(journal.record((at) => ({ _tag: "Planned", at, candidates })), () => {
+        MutableRef.set(newest, candidates.map(({ address }) => address))
+        MutableRef.get(offered)?.(MutableRef.get(newest))
       })
-    )
+  })
+  const over = Effect.sync(() => {
+    journal.unanswered = []
+  })
+  const later: Later = (offer) => {
+    MutableRef.set(offered, offer)
+    return Effect.zipRight(resolution.rest, over)
   }
+  // To ask for source addresses may take a while, which only the race can limit.
+  const atOnce = Option.isSome(sourceAddress) ? Effect.succeed(false) : resolution.atOnce
+  return Effect.uninterruptibleMask((restore) =>
+    journal.record((at) => ({ _tag: "ResolutionStarted", at, name })).pipe(
+      Effect.zipRight(resolution.begin),
+      Effect.zipRight(atOnce),
+      Effect.flatMap((all) =>
+        all
+          ? Effect.zipRight(
+            Effect.zipRight(resolution.leave, over),
+            restore(Effect.suspend(() => race(MutableRef.get(newest), undefined)))
+          )
+          : Effect.onExit(
+            restore(Effect.suspend(() => race(MutableRef.get(newest), later))),
+            (exit) => Exit.isInterrupted(exit) ? resolution.leave : resolution.leavePromptly
+          )
+      )
+    )
+  )
+}
 
 const told = (journal: Journal, name: string, answer: Answer | ResolveError): Effect.Effect<void> => {
   if (answer._tag === "Services") {

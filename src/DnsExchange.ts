@@ -10,6 +10,7 @@
  * - a server that refuses, fails or cannot be reached is followed by the next at once, one that is silent after its
  *   timeout; one that is silent or cannot be reached is asked last for half a minute, but one that answers that it
  *   failed or refuses is not: that may well be about the one name (RFC 2308 §7.1)
+ * - no more questions are under way than a descriptor limit and a small resolver take; the others wait their turn
  * - an interruption closes the socket at once
  *
  * Not here: names (search lists, chains of CNAMEs, hosts files: `DnsResolver`), and any cache.
@@ -23,16 +24,21 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as MutableRef from "effect/MutableRef"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import type { SocketAddress, SocketType } from "./Address.js"
 import * as Attempt from "./Attempt.js"
 import type { Connection } from "./Connection.js"
-import { type AttemptError, type ConnectionLost, ResolveError, type ResolveReason } from "./DialError.js"
+import { AttemptError, type ConnectionLost, ResolveError, type ResolveReason } from "./DialError.js"
 import * as DnsMessage from "./DnsMessage.js"
+import { setAlarm } from "./internal/alarm.js"
+import { endAll } from "./internal/endAll.js"
+import type { Timers } from "./internal/timers.js"
 import { Transport } from "./Transport.js"
 
 /**
@@ -76,7 +82,22 @@ export interface ExchangeOptions {
    * @default false
    */
   readonly randomizeCase?: boolean | undefined
+  /**
+   * How many questions may be under way at once, each with its socket. More wait; the wait is not of their timeout.
+   *
+   * @default {@link defaultMaxInFlight}
+   */
+  readonly maxInFlight?: number | undefined
 }
+
+/**
+ * What a name server on a small device takes at once (150 is dnsmasq's own limit, and a socket's receive buffer holds
+ * not many more), and far from any limit of descriptors.
+ *
+ * @since 0.2.0
+ * @category defaults
+ */
+export const defaultMaxInFlight = 128
 
 /**
  * Asks a question. Fails with `ResolveError` when no server gave an answer: of a kind other than silence if any did,
@@ -95,9 +116,20 @@ export type Ask = (question: DnsMessage.Question) => Effect.Effect<DnsMessage.Me
  * @category randomness
  */
 export class Entropy extends Context.Reference<Entropy>()("effect-dial/DnsExchange/Entropy", {
-  defaultValue: (): { readonly next: () => number } => ({
-    next: () => globalThis.crypto.getRandomValues(new Uint16Array(1))[0] ?? 0
-  })
+  defaultValue: (): { readonly next: () => number } => {
+    // Each call of the generator costs microseconds, whatever it is asked for.
+    const drawn = new Uint16Array(64)
+    const used = MutableRef.make(drawn.length)
+    return {
+      next: () => {
+        if (MutableRef.get(used) === drawn.length) {
+          globalThis.crypto.getRandomValues(drawn)
+          MutableRef.set(used, 0)
+        }
+        return drawn[MutableRef.getAndIncrement(used)] ?? 0
+      }
+    }
+  }
 }) {}
 
 /**
@@ -144,8 +176,19 @@ const defaultPayloadSize = 1232
  * @since 0.2.0
  * @category constructors
  */
-export const make = (options: ExchangeOptions): Effect.Effect<Ask, never, Transport> =>
-  Effect.map(Effect.all([Transport, Entropy]), ([transport, { next }]) => {
+export const make = (options: ExchangeOptions): Effect.Effect<Ask, never, Transport> => makeWith(options, undefined)
+
+/**
+ * {@link make}, with who sleeps for the timeouts.
+ *
+ * @internal
+ */
+export const makeWith = (
+  options: ExchangeOptions,
+  timers: Timers | undefined
+): Effect.Effect<Ask, never, Transport> =>
+  Effect.map(Effect.all([Transport, Entropy, Effect.runtime<never>()]), ([transport, { next }, runtime]) => {
+    const permits = Effect.unsafeMakeSemaphore(Math.max(1, options.maxInFlight ?? defaultMaxInFlight))
     const penalties = new Map<SocketAddress, number>()
     const asked = MutableRef.make(0)
     const { attempts = defaultAttempts, servers } = options
@@ -165,7 +208,8 @@ export const make = (options: ExchangeOptions): Effect.Effect<Ask, never, Transp
         ): Effect.Effect<DnsMessage.Message, ResolveError> => {
           const server = tries[index]
           if (server === undefined) return Effect.fail(noAnswer(question, failures))
-          return Effect.matchEffect(askServer({ transport, next, options, server, question }), {
+          const attempt = new Try(transport, timers, runtime, next, options, server, question)
+          return Effect.matchEffect(permits.withPermits(1)(askServer(attempt)), {
             onFailure: (failure) => {
               if (failure.silent) penalties.set(server, clock.unsafeCurrentTimeMillis() + penaltyMillis)
               return go(index + 1, [...failures, failure])
@@ -196,53 +240,152 @@ const noAnswer = ({ name, type }: DnsMessage.Question, failures: ReadonlyArray<S
 // one server
 // -----------------------------------------------------------------------------
 
-interface Try {
-  readonly transport: Transport["Type"]
-  readonly next: () => number
-  readonly options: ExchangeOptions
-  readonly server: SocketAddress
-  readonly question: DnsMessage.Question
+/** One question to one server, within one timeout: over UDP, and over TCP after it. */
+class Try {
+  /** Whether its time is over. */
+  over = false
+  /** What arrived that was not even a message, should nothing better come. */
+  garbage: unknown
+  /** Ends the wait under way. */
+  private giveUp: () => void = () => {}
+
+  constructor(
+    readonly transport: Transport["Type"],
+    readonly timers: Timers | undefined,
+    private readonly runtime: Runtime.Runtime<never>,
+    readonly next: () => number,
+    readonly options: ExchangeOptions,
+    readonly server: SocketAddress,
+    readonly question: DnsMessage.Question
+  ) {}
+
+  readonly ring = (): void => {
+    this.over = true
+    this.giveUp()
+  }
+
+  fail(reason: ResolveReason, cause: unknown, silent = false): ServerFailed {
+    const { garbage, server } = this
+    return this.over
+      ? new ServerFailed({
+        server,
+        reason: garbage === undefined ? "Timeout" : "InvalidResponse",
+        silent: true,
+        cause: garbage
+      })
+      : new ServerFailed({ server, reason, silent, cause })
+  }
+
+  /**
+   * A connection to the server for the time of `use`. The timeout ends it by aborting the connection: to race a timer
+   * with it would be two fibers a question.
+   */
+  connected<A>(
+    socketType: SocketType,
+    use: (connection: Connection) => Effect.Effect<A, ConnectionLost | ServerFailed>
+  ): Effect.Effect<A, ServerFailed> {
+    const settled = new Settlement()
+    const request = { socketType, address: this.server, options: {} }
+    return Effect.acquireUseRelease(
+      Effect.tap(
+        Scope.make(),
+        (scope) => Attempt.begin(scope, this.transport, request, undefined, undefined, settled.settle)
+      ),
+      (): Effect.Effect<A, AttemptError | ConnectionLost | ServerFailed> =>
+        Effect.flatMap(settled.wait((giveUp) => this.until(() => giveUp(this.late))), (connection) => {
+          this.until(() => Runtime.runFork(this.runtime)(connection.abort))
+          return use(connection)
+        }),
+      // Nothing is worth flushing to a server that has answered, or need not any more.
+      (scope) => Scope.close(scope, Exit.interrupt(FiberId.none))
+    ).pipe(
+      Effect.mapError((cause) => cause._tag === "ServerFailed" ? cause : this.fail("Temporary", cause, true))
+    )
+  }
+
+  /** `use`, while the same datagram is sent again and again; that is a fiber only where the first was lost. */
+  sendingAgain<A, E>(write: Effect.Effect<void, ConnectionLost>, use: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    const timeout = Duration.toMillis(this.options.timeout ?? defaultTimeout)
+    if (firstPause >= timeout) return use
+    const resending = again(write, 2 * firstPause, timeout - firstPause)
+    const under: { fiber: Fiber.RuntimeFiber<void> | undefined; over: boolean } = { fiber: undefined, over: false }
+    const ring = () => {
+      if (!under.over) under.fiber = Runtime.runFork(this.runtime)(Effect.zipRight(Effect.ignore(write), resending))
+    }
+    return Effect.acquireUseRelease(
+      setAlarm(this.timers, firstPause, ring),
+      () => use,
+      (alarm) =>
+        Effect.suspend(() => {
+          under.over = true
+          return Effect.zipRight(alarm.stop, under.fiber === undefined ? Effect.void : endAll([under.fiber]))
+        })
+    )
+  }
+
+  private get late(): AttemptError {
+    return new AttemptError({ operation: "connect", address: this.server, reason: "AttemptTimeout" })
+  }
+
+  private until(giveUp: () => void): void {
+    this.giveUp = giveUp
+    if (this.over) giveUp()
+  }
+}
+
+/** Where the outcome of an attempt waits for its fiber, or that for it. */
+class Settlement {
+  private outcome: Effect.Effect<Connection, AttemptError> | undefined
+  private resume: (outcome: Effect.Effect<Connection, AttemptError>) => void = () => {}
+
+  readonly settle = (outcome: Effect.Effect<Connection, AttemptError>): void => {
+    this.outcome ??= outcome
+    this.resume(outcome)
+  }
+
+  /** `until` is told what ends the wait. */
+  wait(until: (giveUp: (error: AttemptError) => void) => void): Effect.Effect<Connection, AttemptError> {
+    return Effect.suspend(() =>
+      this.outcome ?? Effect.async((resume) => {
+        this.resume = resume
+        until((error) => resume(Effect.fail(error)))
+      })
+    )
+  }
 }
 
 const askServer = (it: Try): Effect.Effect<DnsMessage.Message, ServerFailed> => {
-  const { options, server } = it
-  // What arrived that was not even a message, should nothing better come.
-  const garbage = MutableRef.make<unknown>(undefined)
-  return Effect.flatMap(overUdp(it, options.udpPayloadSize ?? defaultPayloadSize, garbage), (message) =>
+  const { options } = it
+  const exchange = Effect.flatMap(overUdp(it, options.udpPayloadSize ?? defaultPayloadSize), (message) =>
     // A server from before EDNS says so in one of these ways (RFC 6891 §7).
     message.responseCode === "FormatError" || message.responseCode === "NotImplemented"
-      ? overUdp(it, undefined, garbage)
+      ? overUdp(it, undefined)
       : Effect.succeed(message)).pipe(
       Effect.flatMap((message) => message.truncated ? overTcp(it) : Effect.succeed(message)),
-      Effect.flatMap((message) => answered(server, message)),
-      Effect.timeoutFail({
-        duration: options.timeout ?? defaultTimeout,
-        onTimeout: () => {
-          const cause = MutableRef.get(garbage)
-          const reason = cause === undefined ? "Timeout" : "InvalidResponse"
-          return new ServerFailed({ server, reason, silent: true, cause })
-        }
-      })
+      Effect.flatMap((message) => answered(it, message))
     )
+  return Effect.acquireUseRelease(
+    setAlarm(it.timers, options.timeout ?? defaultTimeout, it.ring),
+    () => exchange,
+    (alarm) => alarm.stop
+  )
 }
 
 const answered = (
-  server: SocketAddress,
+  it: Try,
   message: DnsMessage.Message
 ): Effect.Effect<DnsMessage.Message, ServerFailed> => {
-  const failed = (reason: ResolveReason, says: string) =>
-    Effect.fail(new ServerFailed({ server, reason, silent: false, cause: new Error(says) }))
   switch (message.responseCode) {
     case "NoError":
       return isReferral(message)
-        ? failed("ServerFailure", "it only names other name servers")
+        ? Effect.fail(it.fail("ServerFailure", new Error("it only names other name servers")))
         : Effect.succeed(message)
     case "NameError":
       return Effect.succeed(message)
     case "Refused":
-      return failed("Refused", "it says Refused")
+      return Effect.fail(it.fail("Refused", new Error("it says Refused")))
     default:
-      return failed("ServerFailure", `it says ${message.responseCode}`)
+      return Effect.fail(it.fail("ServerFailure", new Error(`it says ${message.responseCode}`)))
   }
 }
 
@@ -297,30 +440,27 @@ const mixed = (name: string, next: () => number): string =>
 
 const overUdp = (
   it: Try,
-  udpPayloadSize: number | undefined,
-  garbage: MutableRef.MutableRef<unknown>
+  udpPayloadSize: number | undefined
 ): Effect.Effect<DnsMessage.Message, ServerFailed> => {
   const { bytes, sent } = prepare(it, udpPayloadSize)
-  return connected(it, "dgram", (connection) => {
+  return it.connected("dgram", (connection) => {
     const answer: Effect.Effect<DnsMessage.Message, ConnectionLost | ServerFailed> = Effect.flatMap(
       connection.read,
       (datagram) => {
         // A socket that is at its end says so again at every read: nothing will come.
-        if (Option.isNone(datagram)) return Effect.never
+        if (Option.isNone(datagram)) return Effect.flatMap(connection.lost, Effect.fail)
         const message = DnsMessage.decode(datagram.value)
         if (Either.isRight(message)) return accepts(sent, message.right) ? Effect.succeed(message.right) : answer
         const head = headOf(sent, datagram.value)
         if (head === undefined) {
-          MutableRef.set(garbage, message.left)
+          it.garbage = message.left
           return answer
         }
-        return head.truncated ? Effect.succeed(head) : Effect.fail(malformed(it.server, message.left))
+        return head.truncated ? Effect.succeed(head) : Effect.fail(it.fail("InvalidResponse", message.left))
       }
     )
     const write = connection.write(bytes)
-    // A child, which ends with the fiber of this try: half of what a race of the two would cost every lookup.
-    const resending = Effect.fork(again(write, firstPause, Duration.toMillis(it.options.timeout ?? defaultTimeout)))
-    return Effect.zipRight(write, Effect.zipRight(resending, answer))
+    return Effect.zipRight(write, it.sendingAgain(write, answer))
   })
 }
 
@@ -345,29 +485,24 @@ const headOf = (sent: Sent, bytes: Uint8Array): DnsMessage.Message | undefined =
   return Option.getOrUndefined(Option.filter(message, (message) => accepts(sent, message)))
 }
 
-const malformed = (server: SocketAddress, cause: unknown): ServerFailed =>
-  new ServerFailed({ server, reason: "InvalidResponse", silent: false, cause })
-
 /** RFC 1035 §4.2.2: each message is preceded by its length in two octets. */
 const overTcp = (it: Try): Effect.Effect<DnsMessage.Message, ServerFailed> => {
   const { bytes, sent } = prepare(it, undefined)
   const framed = Uint8Array.from([bytes.length >> 8, bytes.length & 255, ...bytes])
-  return connected(
-    it,
+  return it.connected(
     "stream",
     (connection) => Effect.zipRight(connection.write(framed), frame(connection))
   ).pipe(
     Effect.flatMap((frame) => {
+      // unbound does so beyond ten connections.
       if (frame === undefined) {
-        // unbound does so beyond ten connections.
-        const cause = new Error("it ended the connection before its answer")
-        return Effect.fail(new ServerFailed({ server: it.server, reason: "Temporary", silent: true, cause }))
+        return Effect.fail(it.fail("Temporary", new Error("it ended the connection before its answer"), true))
       }
       const message = DnsMessage.decode(frame)
-      if (Either.isLeft(message)) return Effect.fail(malformed(it.server, message.left))
+      if (Either.isLeft(message)) return Effect.fail(it.fail("InvalidResponse", message.left))
       return accepts(sent, message.right) && !message.right.truncated
         ? Effect.succeed(message.right)
-        : Effect.fail(malformed(it.server, new Error("it is cut off, or the answer to another question")))
+        : Effect.fail(it.fail("InvalidResponse", new Error("it is cut off, or the answer to another question")))
     })
   )
 }
@@ -400,22 +535,3 @@ const joined = (chunks: Chunk.Chunk<Uint8Array>): Uint8Array => {
   })
   return whole
 }
-
-/** A connection to the server for the time of one exchange. */
-const connected = <A>(
-  { server, transport }: Try,
-  socketType: SocketType,
-  use: (connection: Connection) => Effect.Effect<A, ConnectionLost | ServerFailed>
-): Effect.Effect<A, ServerFailed> =>
-  Effect.acquireUseRelease(
-    Scope.make(),
-    (scope): Effect.Effect<A, AttemptError | ConnectionLost | ServerFailed> =>
-      Effect.flatMap(
-        Attempt.connectIn(scope, transport, { socketType, address: server, options: {} }, undefined, undefined),
-        use
-      ),
-    // Nothing is worth flushing to a server that has answered, or need not any more.
-    (scope) => Scope.close(scope, Exit.interrupt(FiberId.none))
-  ).pipe(Effect.mapError((cause) =>
-    cause._tag === "ServerFailed" ? cause : new ServerFailed({ server, reason: "Temporary", silent: true, cause })
-  ))

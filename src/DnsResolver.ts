@@ -8,6 +8,7 @@
  * What must be true:
  *
  * - AAAA and A are asked for together, and each answer is told as it comes
+ * - equal lookups under way are one: less to answer, and no more chances for a forger than one (RFC 5452 §5)
  * - `localhost` never leaves the machine (RFC 6761 §6.3), nor do names that unicast DNS must not see: `.invalid` (§6.4),
  *   `.onion` (RFC 7686), `.local` (RFC 6762 §3, which belongs to mDNS)
  * - only what the chain from the name leads to is believed; a chain that loops or does not end is `InvalidResponse`
@@ -21,26 +22,25 @@
 import { FileSystem } from "@effect/platform/FileSystem"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
-import * as Channel from "effect/Channel"
-import * as Chunk from "effect/Chunk"
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as MutableRef from "effect/MutableRef"
 import * as Random from "effect/Random"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import * as Address from "./Address.js"
 import { ResolveError, type ResolveReason } from "./DialError.js"
 import * as DnsConfig from "./DnsConfig.js"
 import * as DnsExchange from "./DnsExchange.js"
 import * as DnsMessage from "./DnsMessage.js"
 import * as Endpoint from "./Endpoint.js"
-import { endAll } from "./internal/endAll.js"
-import { Inbox } from "./internal/inbox.js"
+import * as Feed from "./internal/feed.js"
+import { Flights } from "./internal/flights.js"
+import { Timers } from "./internal/timers.js"
 import { type Answer, families, type IpFamily, noAddresses, type Query, Resolver } from "./Resolver.js"
 import * as ServiceBinding from "./ServiceBinding.js"
 import type { Transport } from "./Transport.js"
@@ -185,6 +185,8 @@ export interface DnsOptions {
   readonly randomizeCase?: boolean | undefined
   /** See {@link DnsExchange.ExchangeOptions}. */
   readonly udpPayloadSize?: number | undefined
+  /** See {@link DnsExchange.ExchangeOptions}. */
+  readonly maxInFlight?: number | undefined
   /** @default those of /etc/hosts */
   readonly hosts?: DnsConfig.Hosts | undefined
 }
@@ -214,7 +216,8 @@ export interface DnsOptions {
 export const layer = (
   options: DnsOptions & { readonly files?: DnsConfig.Files | undefined } = {}
 ): Layer.Layer<Resolver | DnsResolver, never, Transport | FileSystem> =>
-  Layer.effectContext(Effect.gen(function*() {
+  Layer.scopedContext(Effect.gen(function*() {
+    const timers = yield* Timers.make
     const watched = yield* DnsConfig.watch(options.files)
     const runtime = yield* Effect.context<Transport>()
     // One exchange for each version of the file, so that what it learned of its servers is kept.
@@ -224,7 +227,7 @@ export const layer = (
     const settings = Effect.flatMap(watched.resolvConf, (conf) => {
       const known = MutableRef.get(newest)
       if (known?.of === conf) return Effect.succeed(known.settings)
-      return Effect.map(Effect.provide(settingsOf({ ...conf, ...defined(options) }), runtime), (settings) => {
+      return Effect.map(Effect.provide(settingsOf({ ...conf, ...defined(options) }, timers), runtime), (settings) => {
         MutableRef.set(newest, { of: conf, settings })
         return settings
       })
@@ -241,9 +244,13 @@ export const layer = (
 export const layerServers = (
   options: DnsOptions & { readonly servers: ReadonlyArray<Address.SocketAddress> }
 ): Layer.Layer<Resolver | DnsResolver, never, Transport> =>
-  Layer.effectContext(
+  Layer.scopedContext(
     Effect.map(
-      settingsOf({ ...DnsConfig.defaultResolvConf, ...defined(options), servers: options.servers }),
+      Effect.flatMap(
+        Timers.make,
+        (timers) =>
+          settingsOf({ ...DnsConfig.defaultResolvConf, ...defined(options), servers: options.servers }, timers)
+      ),
       (settings) => services({ settings: Effect.succeed(settings), hosts: Effect.succeed(options.hosts ?? new Map()) })
     )
   )
@@ -294,20 +301,26 @@ interface Sources {
 }
 
 const settingsOf = (
-  conf: DnsConfig.ResolvConf & DnsExchange.ExchangeOptions
+  conf: DnsConfig.ResolvConf & DnsExchange.ExchangeOptions,
+  timers: Timers
 ): Effect.Effect<Settings, never, Transport> =>
-  Effect.map(DnsExchange.make(conf), (ask) => ({ ask, search: conf.search, ndots: conf.ndots }))
+  Effect.map(DnsExchange.makeWith(conf, timers), (ask) => ({ ask, search: conf.search, ndots: conf.ndots }))
 
-const services = (sources: Sources): Context.Context<Resolver | DnsResolver> =>
-  Context.make(Resolver, { resolve: (name, query) => resolve(sources, name, query) }).pipe(
+const services = (sources: Sources): Context.Context<Resolver | DnsResolver> => {
+  const lookups: Lookups = new Flights()
+  return Context.make(Resolver, { resolve: (name, query) => resolve(sources, lookups, name, query) }).pipe(
     Context.add(DnsResolver, {
       query: (name, type) =>
-        Effect.flatMap(lookUp(sources, name, type), (outcome) =>
-          outcome._tag === "Found"
-            ? Effect.succeed(outcome)
-            : Effect.fail(failure(name, type, "NotFound")))
+        Effect.flatMap(
+          lookups.wait(keyOf(name, type), lookUp(sources, name, type)),
+          (outcome) =>
+            outcome._tag === "Found"
+              ? Effect.succeed(outcome)
+              : Effect.fail(failure(name, type, "NotFound"))
+        )
     })
   )
+}
 
 const failure = (
   name: Endpoint.DomainName,
@@ -323,43 +336,55 @@ const familyOf = (type: DnsMessage.RecordType): IpFamily | undefined =>
 // the Resolver
 // -----------------------------------------------------------------------------
 
-/** A Channel by hand, as in NodeResolver: it is run for every dial. */
-const resolve = (sources: Sources, name: Endpoint.DomainName, query: Query | undefined): Stream.Stream<Answer> =>
-  Stream.fromChannel(Channel.suspend(() => {
-    const inbox = new Inbox<Exit.Exit<Answer>>()
-    const wanted = query?.families ?? families
-    const lookups = [
-      ...wanted.map((family) => addresses(sources, name, family)),
+type Lookups = Flights<Outcome, ResolveError>
+
+/** AAAA and A are begun in one step; whoever leaves gives up what nobody else waits for. */
+const resolve = (
+  sources: Sources,
+  lookups: Lookups,
+  name: Endpoint.DomainName,
+  query: Query | undefined
+): Stream.Stream<Answer> =>
+  Feed.toStream((tell, ended) => {
+    const wanted: ReadonlyArray<Wanted> = [
+      ...(query?.families ?? families).map((family) => addresses(sources, name, family)),
       ...query?.services === undefined ? [] : [bindings(sources, name, query.services)]
     ]
-    const fibers: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
-    const begin = Effect.uninterruptible(Effect.forEach(lookups, (lookup) =>
-      Effect.map(
-        Effect.forkDaemon(Effect.interruptible(lookup)),
-        (fiber) => {
-          fibers.push(fiber)
-          fiber.addObserver((exit) => inbox.post(exit))
-        }
-      ), { discard: true }))
-    return Channel.ensuring(
-      Channel.flatMap(Channel.fromEffect(begin), () => emit(inbox, lookups.length)),
-      Effect.suspend(() => endAll(fibers))
+    const left = new Set(wanted)
+    return Effect.map(
+      Effect.forEach(wanted, (one) =>
+        lookups.join(one.key, one.lookup, (exit) => {
+          if (Exit.isSuccess(exit)) tell(one.found(exit.value))
+          else {
+            const failure = Cause.failureOrCause(exit.cause)
+            // A defect. (An interruption comes only after everybody has left.)
+            if (Either.isRight(failure)) return ended(Exit.failCause(failure.right))
+            tell(one.failed(failure.left))
+          }
+          left.delete(one)
+          if (left.size === 0) ended(Exit.void)
+        })),
+      (leaves) => Effect.all(leaves, { discard: true })
     )
-  }))
+  })
 
-const emit = (inbox: Inbox<Exit.Exit<Answer>>, left: number): Channel.Channel<Chunk.Chunk<Answer>> =>
-  left === 0
-    ? Channel.void
-    : Channel.flatMap(
-      Channel.fromEffect(Effect.flatten(inbox.take)),
-      (answer) => Channel.flatMap(Channel.write(Chunk.of(answer)), () => emit(inbox, left - 1))
-    )
+/** A lookup, and what it becomes for who asked. */
+interface Wanted {
+  readonly key: string
+  readonly lookup: Effect.Effect<Outcome, ResolveError>
+  readonly found: (outcome: Outcome) => Answer
+  readonly failed: (error: ResolveError) => Answer
+}
 
-const addresses = (sources: Sources, name: Endpoint.DomainName, family: IpFamily): Effect.Effect<Answer> => {
+const keyOf = (name: Endpoint.DomainName, type: DnsMessage.RecordType): string => `${type} ${name}`
+
+const addresses = (sources: Sources, name: Endpoint.DomainName, family: IpFamily): Wanted => {
   const type = family === "inet6" ? "AAAA" : "A"
-  return Effect.match(lookUp(sources, name, type), {
-    onFailure: (error) => noAddresses(family, error),
-    onSuccess: (outcome): Answer => {
+  return {
+    key: keyOf(name, type),
+    lookup: lookUp(sources, name, type),
+    failed: (error) => noAddresses(family, error),
+    found: (outcome) => {
       if (outcome._tag === "Nothing") {
         const error = failure(name, type, "NotFound", outcome.code)
         return { _tag: "NoAddresses", family, error, timeToLive: outcome.timeToLive }
@@ -372,18 +397,21 @@ const addresses = (sources: Sources, name: Endpoint.DomainName, family: IpFamily
         timeToLive: Number.isFinite(Duration.toMillis(timeToLive)) ? timeToLive : undefined
       }
     }
-  })
+  }
 }
 
 /** RFC 9460 §9.1: the name itself for the ports of http and https, a prefix for every other. */
-const bindings = (sources: Sources, name: Endpoint.DomainName, port: number): Effect.Effect<Answer> => {
+const bindings = (sources: Sources, name: Endpoint.DomainName, port: number): Wanted => {
   const itself = port === 443 || port === 80
-  const owner = itself
-    ? Effect.succeed(name)
-    : Effect.mapError(Endpoint.domainName(`_${port}._https.${name}`), () => failure(name, "HTTPS", "BadName"))
-  return Effect.match(Effect.flatMap(owner, (owner) => lookUp(sources, owner, "HTTPS")), {
-    onFailure: (error): Answer => ({ _tag: "Services", services: [], error }),
-    onSuccess: (outcome): Answer => {
+  const owner = itself ? Either.right(name) : Endpoint.domainName(`_${port}._https.${name}`)
+  return {
+    key: keyOf(Either.getOrElse(owner, () => name), "HTTPS"),
+    lookup: Effect.flatMap(
+      Effect.mapError(owner, () => failure(name, "HTTPS", "BadName")),
+      (owner) => lookUp(sources, owner, "HTTPS")
+    ),
+    failed: (error) => ({ _tag: "Services", services: [], error }),
+    found: (outcome) => {
       const { timeToLive } = outcome
       if (outcome._tag === "Nothing") return { _tag: "Services", services: [], timeToLive }
       const services = outcome.records.flatMap((record) => "binding" in record ? [record.binding] : [])
@@ -394,7 +422,7 @@ const bindings = (sources: Sources, name: Endpoint.DomainName, port: number): Ef
       }
       return { _tag: "Services", services: itself ? services : services.map(named), timeToLive }
     }
-  })
+  }
 }
 
 // -----------------------------------------------------------------------------

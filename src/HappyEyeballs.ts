@@ -30,15 +30,18 @@ import type * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as HashSet from "effect/HashSet"
+import * as MutableHashSet from "effect/MutableHashSet"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
-import { endAll, endPromptly } from "./internal/endAll.js"
+import { type Alarm, fiberAlarm, setAlarm } from "./internal/alarm.js"
+import { endAll, endPromptly, letEnd } from "./internal/endAll.js"
 import { Inbox } from "./internal/inbox.js"
+import type { Timers } from "./internal/timers.js"
 
 /**
  * RFC 8305 §8: "Connection Attempt Delay: The time to wait between connection attempts in the absence of RTT data.
@@ -120,6 +123,15 @@ export interface RaceOptions<C, A, E, R, R2> {
    */
   readonly attempt: (candidate: C, scope: Scope.CloseableScope, attempt: number) => Effect.Effect<A, E, R>
   /**
+   * `attempt` for one that needs no fiber: begins and waits for nothing, and calls `settled` once, now or later. All
+   * that it holds is in its Scope, also when it fails; closing that ends it.
+   *
+   * @internal
+   */
+  readonly begin?:
+    | ((candidate: C, scope: Scope.CloseableScope, settled: (exit: Exit.Exit<A, E>) => void) => Effect.Effect<void>)
+    | undefined
+  /**
    * The time from the start of one attempt to the start of the next.
    *
    * @default {@link defaultAttemptDelay}
@@ -149,6 +161,12 @@ export interface RaceOptions<C, A, E, R, R2> {
   readonly onSuccess?: ((value: A, attempt: number) => Effect.Effect<void>) | undefined
   /** Told of everything that happens, in order, by the coordinator. */
   readonly onEvent?: ((event: RaceEvent<C, E>) => Effect.Effect<void>) | undefined
+  /**
+   * Who sleeps for the delays and the timeout; a fiber for each when there is nobody.
+   *
+   * @internal
+   */
+  readonly timers?: Timers | undefined
 }
 
 /**
@@ -265,9 +283,9 @@ const contest = <C, A, E, R, R2>(
 ): Effect.Effect<A, RaceFailed<C, E> | RaceTimeout, R | R2> => {
   const coordinator = new Coordinator(options, home)
   const course = coordinator.run({
-    waiting: fresh(options.candidates, HashSet.empty()),
+    waiting: fresh(options.candidates, Chunk.empty()),
     final: options.later === undefined,
-    started: HashSet.empty(),
+    started: Chunk.empty(),
     running: 0,
     due: true,
     sentAt: undefined,
@@ -303,7 +321,7 @@ interface Runner<C, A, E> {
   exit: Exit.Exit<A, E> | undefined
   /** Whether that outcome was told. */
   told: boolean
-  /** Whether the race is over for it, and it has to clean up by itself. */
+  /** Whether the race is over for it, and it is cleaned up by itself. */
   abandoned: boolean
 }
 
@@ -376,7 +394,8 @@ interface State<C, E> {
   readonly waiting: ReadonlyArray<C>
   /** Whether no newer plan can come. */
   readonly final: boolean
-  readonly started: HashSet.HashSet<C>
+  /** In the order of starting. */
+  readonly started: Chunk.Chunk<C>
   readonly running: number
   /** Whether the next candidate may start now. */
   readonly due: boolean
@@ -391,12 +410,21 @@ type Course<C, A, E, R> = Effect.Effect<
   R
 >
 
+/** Up to so many are compared with each other, which is cheaper than a hash for each. */
+const few = 8
+
 /** What of a plan was not started, each candidate once. */
-const fresh = <C>(plan: ReadonlyArray<C>, started: HashSet.HashSet<C>): ReadonlyArray<C> => {
-  const seen = HashSet.beginMutation(started)
+const fresh = <C>(plan: ReadonlyArray<C>, started: Chunk.Chunk<C>): ReadonlyArray<C> => {
+  if (plan.length + started.length <= few) {
+    return plan.filter((candidate, index) =>
+      !plan.some((other, before) => before < index && Equal.equals(other, candidate)) &&
+      !Chunk.some(started, (other) => Equal.equals(other, candidate))
+    )
+  }
+  const seen = MutableHashSet.fromIterable(started)
   return plan.filter((candidate) => {
-    if (HashSet.has(seen, candidate)) return false
-    HashSet.add(seen, candidate)
+    if (MutableHashSet.has(seen, candidate)) return false
+    MutableHashSet.add(seen, candidate)
     return true
   })
 }
@@ -404,20 +432,21 @@ const fresh = <C>(plan: ReadonlyArray<C>, started: HashSet.HashSet<C>): Readonly
 class Coordinator<C, A, E, R, R2> {
   private readonly inbox = new Inbox<Message<C, A, E>>()
   private readonly runners: Array<Runner<C, A, E>> = []
-  private delay: Fiber.RuntimeFiber<unknown> | undefined
+  private delay: Alarm | undefined
+  private deadline: Alarm | undefined
   /** The Connection Attempt Delay after the attempt of a number. */
-  private readonly pace: (attempt: number) => Effect.Effect<unknown>
+  private readonly pace: (attempt: number, over: () => void) => Effect.Effect<Alarm>
   private readonly maxInFlight: number
   /** `sentAt` as it was before the newest attempt, which may turn out to have sent nothing. */
   private sentBefore: number | undefined
-  /** Attempts, the deadline and the feed of plans. Daemons: {@link dismiss} ends them, whatever ends the race. */
+  /** Attempts and the feed of plans. Daemons: {@link clear} or {@link leave} ends them, whatever ends the race. */
   private readonly workers: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
 
   constructor(
     private readonly options: RaceOptions<C, A, E, R, R2>,
     private readonly home: Scope.Scope
   ) {
-    this.pace = paceOf(options.attemptDelay ?? defaultAttemptDelay)
+    this.pace = paceOf(options.attemptDelay, options.timers)
     this.maxInFlight = Math.max(1, options.maxInFlight ?? Infinity)
   }
 
@@ -436,7 +465,7 @@ class Coordinator<C, A, E, R, R2> {
   private receive(state: State<C, E>, message: Message<C, A, E>): Course<C, A, E, R> {
     switch (message._tag) {
       case "DelayOver":
-        return this.run(message.started === HashSet.size(state.started) ? { ...state, due: true } : state)
+        return this.run(message.started === state.started.length ? { ...state, due: true } : state)
       case "Plan":
         return this.run({ ...state, waiting: fresh(message.plan, state.started) })
       case "NoMorePlans":
@@ -466,47 +495,50 @@ class Coordinator<C, A, E, R, R2> {
   private afterFailure(state: State<C, E>, runner: Runner<C, A, E>, error: E): Effect.Effect<State<C, E>> {
     const { sent } = this.options
     if (sent === undefined) return Effect.succeed({ ...state, due: true })
-    const newest = runner.attempt === HashSet.size(state.started) - 1
+    const newest = runner.attempt === state.started.length - 1
     const sentAt = newest && !sent(error) ? this.sentBefore : state.sentAt
     return Effect.clockWith((clock) => {
       const left = sentAt === undefined ? 0 : sentAt + minimumAttemptMillis - millisOf(clock)
       const next = { ...state, sentAt, due: state.due || left <= 0 }
       return next.due ? Effect.succeed(next) : Effect.uninterruptible(Effect.as(
-        Effect.zipRight(this.stopDelay, this.startDelay(HashSet.size(state.started), Effect.sleep(left))),
+        this.startDelay(state.started.length, (over) => setAlarm(this.options.timers, left, over)),
         next
       ))
     })
   }
 
   private start(state: State<C, E>, candidate: C): Effect.Effect<State<C, E>, never, R> {
-    const attempt = HashSet.size(state.started)
+    const attempt = state.started.length
     const waiting = state.waiting.slice(1)
     this.sentBefore = state.sentAt
-    const fork = Effect.flatMap(enlist(this.options, this.home, candidate, attempt), (runner) => {
+    const begin = Effect.flatMap(enlist(this.options, this.home, candidate, attempt), (runner) => {
       this.runners.push(runner)
-      return this.work(
-        // Closed here and not by the coordinator, so that one slow cleanup does not wait for another.
-        Effect.onExit(
-          Effect.suspend(() => this.options.attempt(candidate, runner.scope, attempt)),
-          (exit) => Exit.isSuccess(exit) && !runner.abandoned ? Effect.void : Scope.close(runner.scope, exit)
-        ),
-        (exit) => {
-          runner.exit = exit
-          this.inbox.post({ _tag: "Settled", runner, exit })
-        }
-      )
+      const settled = (exit: Exit.Exit<A, E>) => {
+        runner.exit = exit
+        this.inbox.post({ _tag: "Settled", runner, exit })
+      }
+      return this.options.begin === undefined
+        ? this.work(
+          // Closed here and not by the coordinator, so that one slow cleanup does not wait for another.
+          Effect.onExit(
+            Effect.suspend(() => this.options.attempt(candidate, runner.scope, attempt)),
+            (exit) => Exit.isSuccess(exit) && !runner.abandoned ? Effect.void : Scope.close(runner.scope, exit)
+          ),
+          settled
+        )
+        : this.options.begin(candidate, runner.scope, settled)
     })
     // Nobody waits for the delay when nobody can follow.
     const delay = state.final && waiting.length === 0
       ? this.stopDelay
-      : Effect.zipRight(this.stopDelay, this.startDelay(attempt + 1, this.pace(attempt)))
+      : this.startDelay(attempt + 1, (over) => this.pace(attempt, over))
     return Effect.zipRight(
-      Effect.uninterruptible(Effect.zipRight(fork, delay)),
+      Effect.uninterruptible(Effect.zipRight(begin, delay)),
       Effect.clockWith((clock) =>
         Effect.succeed({
           ...state,
           waiting,
-          started: HashSet.add(state.started, candidate),
+          started: Chunk.append(state.started, candidate),
           running: state.running + 1,
           due: false,
           sentAt: millisOf(clock)
@@ -516,27 +548,28 @@ class Coordinator<C, A, E, R, R2> {
   }
 
   /** One delay runs at a time: from the newest start. */
-  private startDelay(started: number, delay: Effect.Effect<unknown>): Effect.Effect<void> {
+  private startDelay(started: number, set: (over: () => void) => Effect.Effect<Alarm>): Effect.Effect<void> {
     return Effect.map(
-      Effect.forkDaemon(Effect.interruptible(
-        Effect.zipRight(delay, Effect.sync(() => this.inbox.post({ _tag: "DelayOver", started })))
-      )),
-      (fiber) => {
-        this.delay = fiber
+      Effect.zipRight(this.stopDelay, set(() => this.inbox.post({ _tag: "DelayOver", started }))),
+      (alarm) => {
+        this.delay = alarm
       }
     )
   }
 
   private get stopDelay(): Effect.Effect<void> {
-    return this.delay === undefined ? Effect.void : endAll([this.delay])
+    return stop(this.delay)
   }
 
   /** Feed newer plans, and the end of the time, to the inbox. */
   get listen(): Effect.Effect<void, never, R2> {
-    const { later, timeout } = this.options
-    const deadline = timeout === undefined ? Effect.void : this.work(Effect.sleep(timeout), (exit) => {
-      if (Exit.isSuccess(exit)) this.inbox.post({ _tag: "TimeOver" })
-    })
+    const { later, timeout, timers } = this.options
+    const deadline = timeout === undefined ? Effect.void : Effect.map(
+      setAlarm(timers, timeout, () => this.inbox.post({ _tag: "TimeOver" })),
+      (alarm) => {
+        this.deadline = alarm
+      }
+    )
     const plans = later === undefined ? Effect.void : this.work(
       Effect.suspend(() => later((plan) => this.inbox.post({ _tag: "Plan", plan }))),
       (exit) => this.inbox.post({ _tag: "NoMorePlans", exit })
@@ -557,7 +590,7 @@ class Coordinator<C, A, E, R, R2> {
 
   /** The race is over without an outcome to hand out: every worker ends and everything is closed, however long it takes. */
   get clear(): Effect.Effect<void> {
-    return Effect.zipRight(endAll(this.everyWorker), this.closeAll(undefined))
+    return Effect.zipRight(this.stopAlarms, Effect.zipRight(endAll(this.workers), this.closeAll(undefined)))
   }
 
   /**
@@ -566,33 +599,42 @@ class Coordinator<C, A, E, R, R2> {
    */
   leave(winner: Runner<C, A, E> | undefined): Effect.Effect<void> {
     const { abandon } = this.options
-    const running = () => this.runners.filter((runner) => runner.exit === undefined)
     return Effect.suspend(() => {
-      for (const runner of running()) runner.abandoned = true
-      const taken = abandon === undefined ? Effect.void : Effect.forEach(
-        running(),
+      const running = this.runners.filter((runner) => runner.exit === undefined)
+      for (const runner of running) runner.abandoned = true
+      const taken = abandon === undefined || running.length === 0 ? Effect.void : Effect.forEach(
+        running,
         ({ attempt }) => abandon(attempt),
         { discard: true }
       )
+      const ended = this.options.begin === undefined || running.length === 0
+        ? endPromptly(this.workers)
+        : Effect.zipRight(endPromptly(this.workers), closePromptly(running))
       return taken.pipe(
-        Effect.zipRight(endPromptly(this.everyWorker)),
+        Effect.zipRight(this.stopAlarms),
+        Effect.zipRight(ended),
         Effect.zipRight(this.closeAll(winner))
       )
     })
   }
 
-  private get everyWorker(): ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown>> {
-    return this.delay === undefined ? this.workers : [...this.workers, this.delay]
+  private get stopAlarms(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const fibers = [this.delay, this.deadline].filter((alarm) => alarm?.stopsAtOnce === false)
+      this.delay?.cancel()
+      this.deadline?.cancel()
+      return fibers.length === 0 ? Effect.void : Effect.forEach(fibers, stop, { discard: true })
+    })
   }
 
   /** Close and tell of each attempt that was not told of yet. Without a winner nothing stays open. */
   private closeAll(winner: Runner<C, A, E> | undefined): Effect.Effect<void> {
-    return Effect.forEach(
-      this.runners,
-      (runner) =>
-        runner === winner || (runner.told && winner !== undefined) ? Effect.void : settle(this.options, runner, "lost"),
-      { discard: true }
-    )
+    return Effect.suspend(() => {
+      const left = this.runners.filter((runner) => runner !== winner && !(runner.told && winner !== undefined))
+      return left.length === 0
+        ? Effect.void
+        : Effect.forEach(left, (runner) => settle(this.options, runner, "lost"), { discard: true })
+    })
   }
 }
 
@@ -603,11 +645,26 @@ const millisOf = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeN
 const bounded = (delay: Duration.DurationInput): Duration.Duration =>
   Duration.clamp(delay, { minimum: minimumAttemptDelay, maximum: maximumAttemptDelay })
 
-const paceOf = (delay: AttemptDelay): (attempt: number) => Effect.Effect<unknown> => {
+/** Close what attempts hold that have no fiber to do it, and wait for no cleanup that waits for something itself. */
+const closePromptly = (runners: ReadonlyArray<Runner<unknown, unknown, unknown>>): Effect.Effect<void> =>
+  Effect.flatMap(
+    Effect.forEach(runners, ({ scope }) => Effect.forkDaemon(Scope.close(scope, Exit.void))),
+    letEnd
+  )
+
+const stop = (alarm: Alarm | undefined): Effect.Effect<void> => alarm === undefined ? Effect.void : alarm.stop
+
+const usualPace = bounded(defaultAttemptDelay)
+
+const paceOf = (
+  delay: AttemptDelay | undefined,
+  timers: Timers | undefined
+): (attempt: number, over: () => void) => Effect.Effect<Alarm> => {
   if (!Schedule.isSchedule(delay)) {
-    const always = Effect.sleep(bounded(delay))
-    return () => always
+    const always = delay === undefined ? usualPace : bounded(delay)
+    return (_, over) => setAlarm(timers, always, over)
   }
   const driver = Effect.runSync(Schedule.driver(Schedule.modifyDelay(delay, (_, each) => bounded(each))))
-  return (attempt) => Effect.catchAll(driver.next(attempt), () => Effect.sleep(maximumAttemptDelay))
+  return (attempt, over) =>
+    fiberAlarm(Effect.catchAll(driver.next(attempt), () => Effect.sleep(maximumAttemptDelay)), over)
 }

@@ -18,21 +18,25 @@
  *
  * @since 0.2.0
  */
+import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Equal from "effect/Equal"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
-import * as Stream from "effect/Stream"
 import * as Address from "./Address.js"
 import * as AddressPlan from "./AddressPlan.js"
 import type { Policy } from "./AddressSelection.js"
 import { ResolveError } from "./DialError.js"
 import type { PlannedAddress } from "./DialEvent.js"
 import * as Endpoint from "./Endpoint.js"
-import { endAll } from "./internal/endAll.js"
+import { type Alarm, setAlarm } from "./internal/alarm.js"
+import { letEnd } from "./internal/endAll.js"
+import * as Feed from "./internal/feed.js"
+import { Inbox } from "./internal/inbox.js"
+import type { Timers } from "./internal/timers.js"
 import * as Resolver from "./Resolver.js"
 import * as ServiceBinding from "./ServiceBinding.js"
 
@@ -105,6 +109,8 @@ export interface V3Options {
 export interface Ports {
   readonly resolver: Resolver.Resolver["Type"]
   readonly order: (addresses: ReadonlyArray<Address.IpAddress>) => Effect.Effect<ReadonlyArray<Sourced>>
+  /** @internal */
+  readonly timers?: Timers | undefined
 }
 
 /**
@@ -141,7 +147,11 @@ export const run = (
   endpoint: Endpoint.Named,
   options: ResolutionOptions,
   listener: Listener
-): Effect.Effect<void> => new Resolution(ports, endpoint, options, listener).run
+): Effect.Effect<void> =>
+  Effect.uninterruptibleMask((restore) => {
+    const resolution = new Resolution(ports, endpoint, options, listener)
+    return Effect.ensuring(Effect.zipRight(resolution.begin, restore(resolution.rest)), resolution.leave)
+  })
 
 /** What is known of one name, and what is still asked. */
 interface Lookup {
@@ -164,17 +174,35 @@ const longestAliasChain = 8
 /** How many names one dial may come to ask for, whatever the records say. */
 const mostLookups = 16
 
-class Resolution {
+type Message =
+  | { readonly _tag: "Answered"; readonly lookup: Lookup; readonly answer: Resolver.Answer }
+  | { readonly _tag: "Ended"; readonly lookup: Lookup; readonly exit: Exit.Exit<void, ResolveError> }
+  | { readonly _tag: "DelayOver" }
+  | { readonly _tag: "TimeOver" }
+
+/**
+ * One resolution in its parts, for who has to know what is there at once: `begin`, then `rest` or `atOnce` before it,
+ * and `leave` in any case.
+ *
+ * @internal
+ */
+export class Resolution {
+  private readonly inbox = new Inbox<Message>()
   private readonly lookups = new Map<string, Lookup>()
-  private readonly workers: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
+  /** What leaves each lookup. */
+  private readonly leaves = new Map<Lookup, Effect.Effect<void>>()
+  private readonly alarms: Array<Alarm> = []
   private readonly main: Lookup
-  private delay: Fiber.RuntimeFiber<unknown, unknown> | undefined
+  /** Lookups that have not ended. */
+  private left = 0
+  /** Where the Resolution Delay is. */
+  private delay: "not begun" | "running" | "over" = "not begun"
   /** Whether the race may know what is known. */
   private open = false
-  /** Counts what was learned, so that a plan made meanwhile of less is not told. */
-  private version = 0
+  /** Whether all that is known was thought of. */
+  private planned = true
   /** The newest plan that was told. */
-  private told = ""
+  private told: ReadonlyArray<PlannedAddress> = []
 
   constructor(
     private readonly ports: Ports,
@@ -182,29 +210,67 @@ class Resolution {
     private readonly options: ResolutionOptions,
     private readonly listener: Listener
   ) {
-    this.main = this.begin(endpoint.host)
+    this.main = this.add(endpoint.host)
   }
 
-  get run(): Effect.Effect<void> {
+  /** Ask. Waits for nothing, and is not to be interrupted. */
+  get begin(): Effect.Effect<void> {
     const { resolutionTimeout } = this.options
-    const everything = Effect.zipRight(this.look(this.main), Effect.suspend(() => this.awaitWorkers()))
-    const limited = resolutionTimeout === undefined
-      ? everything
-      : Effect.flatMap(
-        Effect.timeoutOption(everything, resolutionTimeout),
-        (done) => done._tag === "Some" ? Effect.void : this.giveUp
+    const asked = this.look(this.main)
+    return resolutionTimeout === undefined
+      ? asked
+      : Effect.zipRight(asked, this.alarm(resolutionTimeout, { _tag: "TimeOver" }))
+  }
+
+  /** Deal with what has come already, as with one answer. Whether that was all there will be. */
+  get atOnce(): Effect.Effect<boolean> {
+    return Effect.suspend(() => {
+      const message = this.over ? undefined : this.inbox.poll()
+      return message === undefined
+        ? Effect.map(this.proceed, () => this.over)
+        : Effect.flatMap(this.receive(message), () => this.atOnce)
+    })
+  }
+
+  /** Deal with what comes, until every answer is in or the time for it is over. */
+  get rest(): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      this.over ? Effect.void : Effect.flatMap(
+        this.inbox.take,
+        (message) => Effect.zipRight(Effect.zipRight(this.receive(message), this.proceed), this.rest)
       )
-    return Effect.ensuring(
-      limited,
-      Effect.suspend(() => endAll(this.delay === undefined ? this.workers : [...this.workers, this.delay]))
     )
   }
 
-  private begin(name: Endpoint.DomainName): Lookup {
+  /** Give up what is asked still. */
+  get leave(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.leaves.size === 0 && this.alarms.length === 0) return Effect.void
+      const ends = [...this.leaves.values(), ...this.alarms.splice(0).map(({ stop }) => stop)]
+      this.leaves.clear()
+      return Effect.forEach(ends, (end) => end, { discard: true })
+    })
+  }
+
+  /** {@link leave}, without waiting for what itself waits for something. */
+  get leavePromptly(): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      this.leaves.size === 0
+        ? this.leave
+        : Effect.flatMap(Effect.forkDaemon(this.leave), (fiber) => letEnd([fiber]))
+    )
+  }
+
+  private get over(): boolean {
+    return this.left === 0
+  }
+
+  private add(name: Endpoint.DomainName): Lookup {
     const unanswered = new Set<Resolver.IpFamily | "services">(this.families)
     if (this.options.happyEyeballsV3 !== undefined) unanswered.add("services")
     const lookup: Lookup = { name, addresses: new Map(), services: [], unanswered }
     this.lookups.set(name.ascii, lookup)
+    this.left += 1
     return lookup
   }
 
@@ -214,37 +280,70 @@ class Resolution {
 
   private look(lookup: Lookup): Effect.Effect<void> {
     const query = { families: this.families, services: this.options.happyEyeballsV3 && this.endpoint.port }
-    return Stream.runForEach(
-      this.ports.resolver.resolve(lookup.name, query),
-      (answer) => this.receive(lookup, answer)
-    ).pipe(
-      Effect.catchAll((error) => this.listener.answered(String(lookup.name), error)),
-      Effect.zipRight(Effect.suspend(() => {
-        lookup.unanswered.clear()
-        return this.proceed
-      }))
+    return Effect.map(
+      Effect.suspend(() =>
+        Feed.fromStream(this.ports.resolver.resolve(lookup.name, query))(
+          (answer) => this.inbox.post({ _tag: "Answered", lookup, answer }),
+          (exit) => this.inbox.post({ _tag: "Ended", lookup, exit })
+        )
+      ),
+      (leave) => {
+        this.leaves.set(lookup, leave)
+      }
     )
   }
 
-  private receive(lookup: Lookup, answer: Resolver.Answer): Effect.Effect<void> {
+  private alarm(duration: Duration.DurationInput, message: Message): Effect.Effect<void> {
+    return Effect.map(setAlarm(this.ports.timers, duration, () => this.inbox.post(message)), (alarm) => {
+      this.alarms.push(alarm)
+    })
+  }
+
+  private receive(message: Message): Effect.Effect<void> {
+    switch (message._tag) {
+      case "Answered":
+        return this.answered(message.lookup, message.answer)
+      case "Ended":
+        return this.ended(message.lookup, message.exit)
+      case "DelayOver":
+        this.delay = "over"
+        this.planned = false
+        return Effect.void
+      case "TimeOver":
+        return this.giveUp
+    }
+  }
+
+  private answered(lookup: Lookup, answer: Resolver.Answer): Effect.Effect<void> {
     const told = this.listener.answered(String(lookup.name), answer)
-    this.version++
+    this.planned = false
     switch (answer._tag) {
       case "Addresses":
         lookup.addresses.set(answer.family, answer.addresses.flatMap((ip) => this.usable(ip)))
         lookup.unanswered.delete(answer.family)
-        return Effect.zipRight(told, this.proceed)
+        return told
       case "NoAddresses":
         lookup.addresses.delete(answer.family)
         lookup.unanswered.delete(answer.family)
-        return Effect.zipRight(told, this.proceed)
+        return told
       case "Services":
         return Effect.flatMap(shuffled(answer.services), (services) => {
           lookup.services = services
           lookup.unanswered.delete("services")
-          return Effect.zipRight(Effect.zipRight(told, this.lookAtTargets(lookup)), this.proceed)
+          return Effect.zipRight(told, this.lookAtTargets(lookup))
         })
     }
+  }
+
+  private ended(lookup: Lookup, exit: Exit.Exit<void, ResolveError>): Effect.Effect<void> {
+    this.left -= 1
+    this.leaves.delete(lookup)
+    if (lookup.unanswered.size > 0) this.planned = false
+    lookup.unanswered.clear()
+    return Exit.isSuccess(exit) ? Effect.void : Either.match(Cause.failureOrCause(exit.cause), {
+      onLeft: (error) => this.listener.answered(String(lookup.name), error),
+      onRight: (cause) => Effect.failCause(cause)
+    })
   }
 
   private usable(ip: Address.IpAddress): ReadonlyArray<Address.IpAddress> {
@@ -259,13 +358,17 @@ class Resolution {
   /** Tell the plan if it is time for it, or see to it that the time comes. */
   private get proceed(): Effect.Effect<void> {
     return Effect.suspend(() => {
+      if (this.planned) return Effect.void
+      this.planned = true
       if (this.open) return this.plan
       if (!this.hasAddress) return Effect.void
-      if (this.nothingPreferredIsMissing) {
+      if (this.nothingPreferredIsMissing || this.delay === "over") {
         this.open = true
         return this.plan
       }
-      return this.delay === undefined ? this.startDelay : Effect.void
+      if (this.delay === "running") return Effect.void
+      this.delay = "running"
+      return this.alarm(this.options.resolutionDelay ?? defaultResolutionDelay, { _tag: "DelayOver" })
     })
   }
 
@@ -282,39 +385,17 @@ class Resolution {
     )
   }
 
-  private get startDelay(): Effect.Effect<void> {
-    const opening = Effect.suspend(() => {
-      this.open = true
-      return this.plan
-    })
-    return Effect.map(
-      Effect.forkDaemon(Effect.interruptible(
-        Effect.zipRight(Effect.sleep(this.options.resolutionDelay ?? defaultResolutionDelay), opening)
-      )),
-      (fiber) => {
-        this.delay = fiber
-      }
-    )
-  }
-
   /** The time for resolution is over. */
   private get giveUp(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const missing = [...this.lookups.values()].flatMap(({ name, unanswered }) =>
-        [...unanswered].flatMap((kind) =>
-          kind === "services" ? [] : [new ResolveError({ host: String(name), family: kind, reason: "Timeout" })]
-        )
+    const missing = [...this.lookups.values()].flatMap(({ name, unanswered }) =>
+      [...unanswered].flatMap((kind) =>
+        kind === "services" ? [] : [new ResolveError({ host: String(name), family: kind, reason: "Timeout" })]
       )
-      for (const { unanswered } of this.lookups.values()) unanswered.clear()
-      return Effect.zipRight(
-        Effect.forEach(
-          missing,
-          (error) => this.listener.answered(error.host, error),
-          { discard: true }
-        ),
-        this.proceed
-      )
-    })
+    )
+    for (const { unanswered } of this.lookups.values()) unanswered.clear()
+    this.left = 0
+    this.planned = false
+    return Effect.forEach(missing, (error) => this.listener.answered(error.host, error), { discard: true })
   }
 
   // ---------------------------------------------------------------------------
@@ -322,50 +403,39 @@ class Resolution {
   // ---------------------------------------------------------------------------
 
   private get plan(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const version = this.version
-      return Effect.flatMap(
-        Effect.forEach(this.groups, (group) => this.ordered(group)),
-        (groups) => {
-          // Something was learned meanwhile: whoever brought it makes the plan.
-          if (version !== this.version) return Effect.void
-          const plan = groups.flat()
-          const text = plan.map(({ address }) => String(address)).join(" ")
-          if (text === this.told) return Effect.void
-          this.told = text
-          return this.listener.planned(plan)
-        }
-      )
+    const { groups } = this
+    const [only] = groups
+    const plan = only !== undefined && groups.length === 1
+      ? this.ordered(only)
+      : Effect.map(Effect.forEach(groups, (group) => this.ordered(group)), (plans) => plans.flat())
+    return Effect.flatMap(plan, (plan) => {
+      if (samePlan(plan, this.told)) return Effect.void
+      this.told = plan
+      return this.listener.planned(plan)
     })
   }
 
   private ordered(group: Group): Effect.Effect<ReadonlyArray<PlannedAddress>> {
-    const ports = new Map<string, Set<Address.Port>>()
-    const add = (ip: Address.IpAddress, port: Address.Port) => {
-      const known = ports.get(String(ip))
-      if (known === undefined) ports.set(String(ip), new Set([port]))
-      else known.add(port)
-      return ip
-    }
-    const addresses = group.flatMap(({ hints, lookup, port }) => {
+    const reachable = group.map(({ hints, lookup, port }) => {
       const known = lookup === undefined ? [] : addressesOf(lookup)
       // RFC 9460 §7.3: hints are for until the answers are there.
-      const families = new Set(this.families.filter((family) => lookup?.unanswered.has(family) ?? true))
-      return [...known, ...hints.filter(({ family }) => families.has(family))].map((ip) => add(ip, port))
+      const wanted = (family: Resolver.IpFamily) => lookup?.unanswered.has(family) ?? true
+      return { port, addresses: [...known, ...hints.filter(({ family }) => wanted(family))] }
     })
+    const addresses = reachable.flatMap(({ addresses }) => addresses)
     const { families, firstAddressFamilyCount, firstFamily = families?.[0] } = this.options
     const preferred = this.families.flatMap((family) => addresses.filter((ip) => ip.family === family))
-    return Effect.map(this.ports.order(preferred), (sorted) => {
-      const sources = new Map(sorted.map(({ address, source }) => [String(address), source]))
-      return AddressPlan.interleave(sorted.map(({ address }) => address), { firstFamily, firstAddressFamilyCount })
-        .flatMap((ip) => {
-          const source = sources.get(String(ip))
-          return [...ports.get(String(ip)) ?? []].map((port) => {
+    const portsOf = portsIn(reachable)
+    return Effect.map(
+      this.ports.order(preferred),
+      (sorted) =>
+        AddressPlan.alternate(sorted, { firstFamily, firstAddressFamilyCount }).flatMap(({ address: ip, source }) =>
+          portsOf(ip).map((port) => {
             const address = Address.socketAddress(ip, port)
             return source === undefined ? { address } : { address, source }
           })
-        })
-    })
+        )
+    )
   }
 
   /** The records in the order of their priorities; the name itself is tried after them (RFC 9460 §3, SVCB-optional). */
@@ -429,27 +499,9 @@ class Resolution {
     const targets = (alias === undefined ? services : [alias]).flatMap(({ target }) => {
       const name = Endpoint.domainName(`${target}.`)
       const known = this.lookups.has(target) || this.lookups.size > mostLookups
-      return known || Either.isLeft(name) ? [] : [this.begin(name.right)]
+      return known || Either.isLeft(name) ? [] : [this.add(name.right)]
     })
-    return Effect.forEach(targets, (target) =>
-      Effect.map(
-        Effect.forkDaemon(Effect.interruptible(this.look(target))),
-        (fiber) => {
-          this.workers.push(fiber)
-        }
-      ), { discard: true })
-  }
-
-  /** Wait for the lookups that others began, and those that these began. */
-  private awaitWorkers(): Effect.Effect<void> {
-    const failed = this.workers.map((fiber) => fiber.unsafePoll()).find((exit) => exit !== null && Exit.isFailure(exit))
-    if (failed !== undefined && failed !== null && Exit.isFailure(failed)) {
-      return Effect.failCause(failed.cause) as Effect.Effect<never>
-    }
-    const alive = this.workers.filter((fiber) => fiber.unsafePoll() === null)
-    return alive.length === 0
-      ? Effect.void
-      : Effect.zipRight(Fiber.awaitAll(alive), Effect.suspend(() => this.awaitWorkers()))
+    return Effect.uninterruptible(Effect.forEach(targets, (target) => this.look(target), { discard: true }))
   }
 }
 
@@ -472,3 +524,22 @@ const shuffle = <A>(list: ReadonlyArray<A>): Effect.Effect<ReadonlyArray<A>> =>
   list.length < 2 ? Effect.succeed(list) : Effect.map(Random.shuffle(list), Chunk.toReadonlyArray)
 
 const addressesOf = (lookup: Lookup): ReadonlyArray<Address.IpAddress> => [...lookup.addresses.values()].flat()
+
+const samePlan = (self: ReadonlyArray<PlannedAddress>, that: ReadonlyArray<PlannedAddress>): boolean =>
+  self.length === that.length && self.every(({ address }, index) => Equal.equals(address, that[index]?.address))
+
+/** The ports at which each address is reached, of hosts each of which has one. */
+const portsIn = (
+  hosts: ReadonlyArray<{ readonly port: Address.Port; readonly addresses: ReadonlyArray<Address.IpAddress> }>
+): (ip: Address.IpAddress) => ReadonlyArray<Address.Port> => {
+  const [only] = hosts
+  if (only !== undefined && hosts.length === 1) {
+    const ports = [only.port]
+    return () => ports
+  }
+  const ports = new Map<string, Set<Address.Port>>()
+  for (const { addresses, port } of hosts) {
+    for (const ip of addresses) ports.set(String(ip), (ports.get(String(ip)) ?? new Set()).add(port))
+  }
+  return (ip) => [...ports.get(String(ip)) ?? []]
+}

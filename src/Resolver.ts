@@ -12,12 +12,11 @@
  *
  * @since 0.1.0
  */
-import * as Channel from "effect/Channel"
-import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
@@ -29,7 +28,7 @@ import type * as Address from "./Address.js"
 import { ResolveError } from "./DialError.js"
 import { type DomainName, domainName } from "./Endpoint.js"
 import { endAll } from "./internal/endAll.js"
-import { Inbox } from "./internal/inbox.js"
+import * as Feed from "./internal/feed.js"
 import type { ServiceBinding } from "./ServiceBinding.js"
 
 /**
@@ -142,17 +141,31 @@ export class Resolver extends Context.Tag("effect-dial/Resolver")<Resolver, {
 export const layerStatic = (
   names: { readonly [name: string]: ReadonlyArray<Address.IpAddress> }
 ): Layer.Layer<Resolver> => {
+  const answer = (name: string, addresses: ReadonlyArray<Address.IpAddress>, family: IpFamily): Answer => {
+    const own = addresses.filter((address) => address.family === family)
+    return own.length > 0
+      ? { _tag: "Addresses", family, addresses: own }
+      : noAddresses(family, new ResolveError({ host: name, family, reason: "NotFound" }))
+  }
   const table = new Map(Object.entries(names).map(([name, addresses]) => [key(name), addresses]))
+  // An error costs more than all the rest of a lookup: one for each name and family that was asked for.
+  const answers = new Map<string, Answer>()
+  const answerTo = (name: DomainName, family: IpFamily): Answer => {
+    const addresses = table.get(name.ascii)
+    const text = `${family} ${name}`
+    const known = answers.get(text)
+    if (addresses === undefined || known !== undefined) return known ?? answer(String(name), [], family)
+    const made = answer(String(name), addresses, family)
+    answers.set(text, made)
+    return made
+  }
   return Layer.succeed(Resolver, {
-    resolve: (name, query) => {
-      const known = table.get(name.ascii) ?? []
-      return Stream.fromIterable((query?.families ?? families).map((family): Answer => {
-        const addresses = known.filter((address) => address.family === family)
-        return addresses.length > 0
-          ? { _tag: "Addresses", family, addresses }
-          : noAddresses(family, new ResolveError({ host: String(name), family, reason: "NotFound" }))
-      }))
-    }
+    resolve: (name, query) =>
+      Feed.toStream((tell, ended) => {
+        for (const family of query?.families ?? families) tell(answerTo(name, family))
+        ended(Exit.void)
+        return Effect.succeed(Effect.void)
+      })
   })
 }
 
@@ -255,7 +268,10 @@ export const filter: {
   (keep: (address: Address.IpAddress, name: DomainName) => boolean): (self: Service) => Service
   (self: Service, keep: (address: Address.IpAddress, name: DomainName) => boolean): Service
 } = dual(2, (self: Service, keep: (address: Address.IpAddress, name: DomainName) => boolean): Service => ({
-  resolve: (name, query) => Stream.map(self.resolve(name, query), (answer) => filtered(answer, name, keep))
+  resolve: (name, query) => {
+    const feed = Feed.fromStream(self.resolve(name, query))
+    return Feed.toStream((tell, ended) => feed((answer) => tell(filtered(answer, name, keep)), ended))
+  }
 }))
 
 const filtered = (
@@ -483,21 +499,16 @@ class Cache {
     }
   }
 
-  /** A Channel by hand, as in NodeResolver: it is run for every dial. */
   resolve(name: DomainName, query: Query | undefined): Stream.Stream<Answer, ResolveError> {
     const kinds: ReadonlyArray<Kind> = query?.services === undefined
       ? query?.families ?? families
       : [...query.families ?? families, query.services]
-    return Stream.fromChannel(Channel.suspend(() => {
-      const asker = new Asker(this.linger)
-      const begin = Effect.uninterruptible(
-        Effect.clockWith((clock) => this.ask(name, kinds, asker, clock.unsafeCurrentTimeMillis()))
+    return Feed.toStream((tell, ended) => {
+      const asker = new Asker(kinds.length, tell, () => ended(Exit.void), this.linger)
+      return Effect.clockWith((clock) =>
+        Effect.as(this.ask(name, kinds, asker, clock.unsafeCurrentTimeMillis()), asker.leave)
       )
-      return Channel.ensuring(
-        Channel.flatMap(Channel.fromEffect(begin), () => emit(asker.inbox, kinds.length)),
-        asker.leave
-      )
-    }))
+    })
   }
 
   private ask(
@@ -515,20 +526,20 @@ class Cache {
       const entry = this.newest(key)
       if (entry !== undefined && now < entry.expiresAt) {
         counts.hits += 1
-        asker.inbox.post({ answer: aged(entry, now), last: true })
+        asker.post({ answer: aged(entry, now), last: true })
         if (this.isDue(entry, now) && !this.flights.has(key)) renewed.push(kind)
         continue
       }
       const stale = this.stale(entry, now)
       if (stale !== undefined && entry !== undefined && now < entry.recheckAt) {
         counts.stale += 1
-        asker.inbox.post({ answer: stale, last: true })
+        asker.post({ answer: stale, last: true })
         continue
       }
       const waiter: Waiter = (answer) => {
         // RFC 8767 §4: what is stale is better than an error, but not than the news that there is nothing.
-        if (stale !== undefined && isFailure(answer)) asker.inbox.post({ answer: stale, last: true })
-        else asker.inbox.post({ answer, last: true })
+        if (stale !== undefined && isFailure(answer)) asker.post({ answer: stale, last: true })
+        else asker.post({ answer, last: true })
       }
       const flight = this.flights.get(key)
       if (flight === undefined) missing.push(kind)
@@ -554,7 +565,7 @@ class Cache {
       Effect.forkDaemon(Effect.interruptible(Effect.zipRight(
         Effect.sleep(this.limits.response),
         Effect.zipRight(
-          Effect.sync(() => asker.inbox.post({ answer: stale, last: false })),
+          Effect.sync(() => asker.post({ answer: stale, last: false })),
           Metric.increment(cacheMetrics.stale)
         )
       ))),
@@ -582,7 +593,7 @@ class Cache {
     }
     const services = kinds.find((kind) => typeof kind === "number")
     const query = { families: kinds.filter((kind) => typeof kind !== "number"), services }
-    const lookup = Stream.runForEach(
+    const lookup = Feed.runForEach(
       this.resolver.resolve(name, query),
       (answer) => this.arrived(name, flight, answer)
     ).pipe(
@@ -691,14 +702,23 @@ class Cache {
   }
 }
 
-/** Whoever waits for the answers to one name. */
+/** Whoever waits for the answers to one name: so many kinds of them. */
 class Asker {
-  readonly inbox = new Inbox<Delivery>()
   readonly waiting: Array<readonly [Kind, Waiter]> = []
   readonly joined: Array<readonly [Flight, Kind, Waiter]> = []
   readonly fibers: Array<Fiber.RuntimeFiber<unknown>> = []
 
-  constructor(private readonly linger: (flight: Flight) => Effect.Effect<void>) {}
+  constructor(
+    private left: number,
+    private readonly tell: (answer: Answer) => void,
+    private readonly ended: () => void,
+    private readonly linger: (flight: Flight) => Effect.Effect<void>
+  ) {}
+
+  post({ answer, last }: Delivery): void {
+    this.tell(answer)
+    if (last && --this.left === 0) this.ended()
+  }
 
   /** A lookup that nobody waits for any more is given up, unless the cache wants it. */
   readonly leave: Effect.Effect<void> = Effect.suspend(() => {
@@ -721,12 +741,6 @@ const join = (flight: Flight, kind: Kind, waiter: Waiter, asker: Asker): void =>
   flight.waiters.get(kind)?.add(waiter)
   asker.joined.push([flight, kind, waiter])
 }
-
-const emit = (inbox: Inbox<Delivery>, left: number): Channel.Channel<Chunk.Chunk<Answer>> =>
-  left === 0
-    ? Channel.void
-    : Channel.flatMap(Channel.fromEffect(inbox.take), ({ answer, last }) =>
-      Channel.flatMap(Channel.write(Chunk.of(answer)), () => emit(inbox, last ? left - 1 : left)))
 
 const negative = (kind: Kind, failure: ResolveError): Answer => {
   const family = typeof kind === "number" ? undefined : kind

@@ -134,7 +134,15 @@ const bugs: ReadonlyArray<readonly [string, Partial<DnsFuzz.Subject>, RegExp]> =
     },
     /it asked 203\.0\.113\.1:53, which is no server/
   ],
-  ["sockets stay open", { resolver: over(() => ({ close: () => Effect.void })) }, /sockets are open after it/],
+  [
+    "sockets stay open",
+    {
+      resolver: over((_, handle) => ({
+        close: (mode) => Effect.tap(handle.close(mode), () => Effect.sync(() => Object.assign(handle, { open: true })))
+      }))
+    },
+    /sockets are open after it/
+  ],
   [
     "a family is not answered",
     { resolver: answering((answers) => Stream.take(answers, 1)) },

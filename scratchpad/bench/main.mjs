@@ -9,7 +9,7 @@ import { availableParallelism } from "node:os"
 import { parseArgs } from "node:util"
 import { median, summary } from "./measure.mjs"
 
-const all = ["dial", "hold", "read", "write", "pingpong", "http"]
+const all = ["dial", "dial-two", "hold", "names", "read", "write", "pingpong", "http"]
 const resultsFile = new URL("results/results.json", import.meta.url)
 const roundLimit = 120_000
 
@@ -36,9 +36,10 @@ const message = (child) =>
     })
   })
 
-const round = async (name, contender, ports) => {
+const round = async (name, env, contender, ports) => {
   const client = fork(new URL("client.mjs", import.meta.url), [name, contender, JSON.stringify(ports)], {
-    execArgv: ["--expose-gc"]
+    execArgv: ["--expose-gc"],
+    env: { ...process.env, ...env }
   })
   const gone = new Promise((resolve) => client.once("exit", resolve))
   const figures = await message(client)
@@ -54,7 +55,7 @@ const measure = async (name, bench, rounds) => {
     const figures = Object.fromEntries(Object.keys(bench.contenders).map((contender) => [contender, []]))
     for (let i = 0; i < rounds; i++) {
       for (const contender of Object.keys(bench.contenders)) {
-        figures[contender].push(await round(name, contender, ports))
+        figures[contender].push(await round(name, bench.env, contender, ports))
         server.send("idle?")
         await message(server)
       }

@@ -1,6 +1,7 @@
 // The peer of every benchmark, in a process of its own. Roles, each on its own ports of 127.0.0.1:
 //
 //   hold    accepts and keeps; answers the client's end with a reset, so that no TIME_WAIT is left on either side
+//   both    the same, on ports that ::1 has too
 //   echo    sends back what it gets
 //   source  is sent a number of bytes as text, sends that many, ends
 //   sink    discards, and at the client's end sends how many bytes it got
@@ -51,7 +52,7 @@ const sink = (socket) => {
   socket.on("end", () => socket.end(String(got)))
 }
 
-const listen = (role) =>
+const listen = (role, host = "127.0.0.1", port = 0) =>
   new Promise((resolve, reject) => {
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
       open.add(socket)
@@ -61,7 +62,7 @@ const listen = (role) =>
       role(socket)
     })
     server.on("error", reject)
-    server.listen({ host: "127.0.0.1", port: 0, backlog: 4096 }, () => resolve(server.address().port))
+    server.listen({ host, port, backlog: 4096 }, () => resolve(server.address().port))
   })
 
 const listenHttp = () =>
@@ -77,8 +78,15 @@ const listenHttp = () =>
 
 const whenIdle = (then) => open.size === 0 ? then() : setTimeout(() => whenIdle(then), 10)
 
+/** The port is free on ::1 and, by the order in which the kernel gives ports out, nearly always on 127.0.0.1. */
+const listenBoth = async () => {
+  const port = await listen(hold, "::1")
+  return listen(hold, "127.0.0.1", port).catch(listenBoth)
+}
+
 const ports = {
   hold: await Promise.all(Array.from({ length: 16 }, () => listen(hold))),
+  both: await Promise.all(Array.from({ length: 16 }, listenBoth)),
   echo: await listen(echo),
   source: await listen(source),
   sink: await listen(sink),

@@ -12,14 +12,19 @@ export const endPromptly = (fibers: ReadonlyArray<Fiber.RuntimeFiber<unknown, un
   Effect.flatMap(Effect.fiberId, (by) => {
     const alive = fibers.filter((fiber) => fiber.unsafePoll() === null)
     for (const fiber of alive) fiber.unsafeInterruptAsFork(by)
-    const ended = (left: number): Effect.Effect<void> =>
-      Effect.suspend(() =>
-        left === 0 || alive.every((fiber) => fiber.unsafePoll() !== null)
-          ? Effect.void
-          : Effect.zipRight(Effect.yieldNow(), ended(left - 1))
-      )
-    return ended(turns)
+    return letEnd(alive)
   })
+
+/** Let fibers that are about to end run, but wait for none that waits for something itself. */
+export const letEnd = (fibers: ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown>>): Effect.Effect<void> => {
+  const ended = (left: number): Effect.Effect<void> =>
+    Effect.suspend(() =>
+      left === 0 || fibers.every((fiber) => fiber.unsafePoll() !== null)
+        ? Effect.void
+        : Effect.zipRight(Effect.yieldNow(), ended(left - 1))
+    )
+  return ended(turns)
+}
 
 /**
  * Interrupt fibers and wait until the last of them has ended. What `Fiber.interruptAll` does, in a third of the steps

@@ -23,6 +23,7 @@ export class Journal {
 
   private constructor(
     private readonly endpoint: Endpoint.Endpoint,
+    private readonly clock: Clock.Clock,
     private readonly startedAt: bigint,
     private readonly tellers: ReadonlyArray<(event: DialEvent.DialEvent) => void>
   ) {}
@@ -32,10 +33,10 @@ export class Journal {
       Effect.clockWith((clock) => {
         const startedAt = clock.unsafeCurrentTimeNanos()
         return observers.length === 0
-          ? Effect.succeed(new Journal(endpoint, startedAt, []))
+          ? Effect.succeed(new Journal(endpoint, clock, startedAt, []))
           : Effect.map(
             Effect.forEach(observers, (observe) => untroubled(() => observe(endpoint), () => {})),
-            (tellers) => new Journal(endpoint, startedAt, tellers)
+            (tellers) => new Journal(endpoint, clock, startedAt, tellers)
           )
       }))
   }
@@ -51,12 +52,15 @@ export class Journal {
   }
 
   record(make: (at: number) => DialEvent.DialEvent): Effect.Effect<void> {
-    return Effect.clockWith((clock) => {
-      const event = make(this.elapsed(clock))
+    if (!this.observed) {
+      return Effect.sync(() => {
+        this.events.push(make(this.elapsed))
+      })
+    }
+    return Effect.suspend(() => {
+      const event = make(this.elapsed)
       this.events.push(event)
-      return this.observed
-        ? Effect.forEach(this.tellers, (tell) => untroubled(() => tell(event), undefined), { discard: true })
-        : Effect.void
+      return Effect.forEach(this.tellers, (tell) => untroubled(() => tell(event), undefined), { discard: true })
     })
   }
 
@@ -91,18 +95,18 @@ export class Journal {
   }
 
   private get story(): Effect.Effect<Story> {
-    return Effect.clockWith((clock) => {
-      const elapsedMillis = this.elapsed(clock)
-      return Effect.succeed({
+    return Effect.sync(() => {
+      const elapsedMillis = this.elapsed
+      return {
         attempts: DialEvent.reports(this.events, elapsedMillis, this.planned),
         unresolved: DialEvent.unresolved(this.events),
         elapsedMillis
-      })
+      }
     })
   }
 
-  private elapsed(clock: Clock.Clock): number {
-    return Number(clock.unsafeCurrentTimeNanos() - this.startedAt) / 1e6
+  private get elapsed(): number {
+    return Number(this.clock.unsafeCurrentTimeNanos() - this.startedAt) / 1e6
   }
 }
 

@@ -5,10 +5,32 @@ import type * as Scope from "effect/Scope"
 import { endAll } from "./endAll.js"
 import { Inbox } from "./inbox.js"
 
-/** Something to ring at a time, in milliseconds of {@link Timers}' own clock. */
-interface Entry {
-  readonly at: number
-  readonly ring: () => void
+/**
+ * Something to ring at a time, in milliseconds of {@link Timers}' own clock; or the end of the ring of them that a list
+ * is. Links and not a Set: a Set in which entries come and go is rebuilt again and again, and its old tables, once they
+ * are in V8's old generation, keep what was in them until the next major collection, which was 10 KiB a dial.
+ */
+class Entry {
+  before: Entry = this
+  after: Entry = this
+
+  constructor(readonly at: number, public ring: (() => void) | undefined) {}
+
+  /** Put it at the end of a list. */
+  join(list: Entry): void {
+    this.before = list.before
+    this.after = list
+    this.before.after = this
+    list.before = this
+  }
+
+  /** Take it out of its list, if it is in one. */
+  leave(): void {
+    this.before.after = this.after
+    this.after.before = this.before
+    this.before = this.after = this
+    this.ring = undefined
+  }
 }
 
 /**
@@ -26,7 +48,7 @@ const slice = 1000
  * of its Dialer, and keeps its deadline. {@link closed} timers take no more.
  */
 export class Timers {
-  private readonly lists = new Map<number, Set<Entry>>()
+  private readonly lists = new Map<number, Entry>()
   private readonly inbox = new Inbox<void>()
   /** Until when the fiber is not interested in new entries: the time it will wake by itself. */
   private wakesAt = Infinity
@@ -44,24 +66,28 @@ export class Timers {
   private close(fiber: Fiber.RuntimeFiber<void>): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.closed = true
-      const idle = [...this.lists.values()].every((list) => list.size === 0)
+      const idle = [...this.lists.values()].every((list) => list.after === list)
       return idle ? endAll([fiber]) : Effect.void
     })
   }
 
   /** Ring after a time, in milliseconds. The result, run before that, makes it never ring. */
   after(millis: number, ring: () => void): () => void {
-    const list = this.lists.get(millis) ?? new Set()
-    if (list.size === 0) this.lists.set(millis, list)
-    const entry = { at: this.now() + millis, ring }
-    list.add(entry)
+    const entry = new Entry(this.now() + millis, ring)
+    entry.join(this.listOf(millis))
     if (entry.at < this.wakesAt) {
       this.wakesAt = entry.at
       this.inbox.post()
     }
-    return () => {
-      list.delete(entry)
-    }
+    return () => entry.leave()
+  }
+
+  private listOf(millis: number): Entry {
+    const known = this.lists.get(millis)
+    if (known !== undefined) return known
+    const list = new Entry(Infinity, undefined)
+    this.lists.set(millis, list)
+    return list
   }
 
   /** Ring what is due, then sleep until more is, or until an earlier entry is made. */
@@ -92,17 +118,18 @@ export class Timers {
 
   private ringDue(): number | undefined {
     const now = this.now()
-    const due: Array<Entry> = []
+    const due: Array<{ readonly at: number; readonly ring: () => void }> = []
     const heads = [...this.lists].flatMap(([millis, list]) => {
-      for (const entry of list) {
-        if (entry.at > now) return [entry.at]
-        list.delete(entry)
-        due.push(entry)
+      while (list.after.at <= now) {
+        const { at, ring } = list.after
+        list.after.leave()
+        if (ring !== undefined) due.push({ at, ring })
       }
+      if (list.after !== list) return [list.after.at]
       this.lists.delete(millis)
       return []
     })
-    due.toSorted((self, that) => self.at - that.at).forEach((entry) => entry.ring())
+    due.toSorted((self, that) => self.at - that.at).forEach(({ ring }) => ring())
     return heads.length === 0 ? undefined : Math.min(...heads)
   }
 

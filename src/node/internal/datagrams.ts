@@ -31,6 +31,14 @@ const roomBytes = 212_992
 /** What Linux counts for a datagram beside its bytes, so that empty ones fill the room too. */
 const bookkeepingBytes = 768
 
+/** Why the socket is dead, and the error that says so once somebody asks: an Error captures a stack, which costs. */
+interface Death {
+  readonly reason: LostReason
+  readonly code: string | undefined
+  readonly cause: unknown
+  error: ConnectionLost | undefined
+}
+
 type Resume<A, E = never> = (effect: Effect.Effect<A, E>) => void
 
 type LookupCallback = (error: Error | null, address: string, family: number) => void
@@ -52,10 +60,10 @@ export class DatagramHandle implements SocketHandle {
   private socket: Dgram.Socket | undefined
   private settled: ((error?: AttemptError) => void) | undefined
   private operation: "bind" | "connect" = "bind"
-  private local: Address.SocketAddress = Address.unnamed
+  private local: Address.SocketAddress | { readonly address: string; readonly port: number } = Address.unnamed
   /** The peer as Node writes it. */
   private peer: { readonly address: string; readonly port: number } | undefined
-  private death: ConnectionLost | undefined
+  private death: Death | undefined
   private readWaiter: Resume<Option.Option<Uint8Array>, ConnectionLost> | undefined
   private readonly lossWaiters = new Set<Resume<ConnectionLost>>()
   private readonly flushWaiters = new Set<Resume<void, ConnectionLost>>()
@@ -77,8 +85,11 @@ export class DatagramHandle implements SocketHandle {
     return this.request.address
   }
 
+  /** Parsed when somebody asks. */
   get localAddress(): Address.SocketAddress {
-    return this.local
+    if ("_tag" in this.local) return this.local
+    const { address, port } = this.local
+    return this.local = Address.socketAddress(Address.unsafeParse(address), Address.Port(port))
   }
 
   connect(settled: (error?: AttemptError) => void): void {
@@ -108,7 +119,7 @@ export class DatagramHandle implements SocketHandle {
   get read(): Effect.Effect<Option.Option<Uint8Array>, ConnectionLost> {
     return Effect.async((resume) => {
       if (this.unread.length > 0) return resume(this.takeUnread)
-      if (this.death !== undefined) return resume(Effect.fail(this.death))
+      if (this.death !== undefined) return resume(Effect.fail(this.loss(this.death)))
       this.readWaiter = resume
       return Effect.sync(() => {
         this.readWaiter = undefined
@@ -121,7 +132,7 @@ export class DatagramHandle implements SocketHandle {
     return Effect.suspend(() => {
       const bytes = this.unread.shift()
       // The socket was closed in between.
-      if (bytes === undefined) return Effect.fail(this.lose("End"))
+      if (bytes === undefined) return Effect.fail(this.loss(this.lose("End")))
       this.unreadBytes -= bytes.length + bookkeepingBytes
       return Effect.succeedSome(bytes)
     })
@@ -130,7 +141,7 @@ export class DatagramHandle implements SocketHandle {
   write(bytes: Uint8Array): Effect.Effect<void, ConnectionLost> {
     return Effect.async((resume) => {
       const socket = this.socket
-      if (this.death !== undefined || socket === undefined) return resume(Effect.fail(this.death ?? this.lose("End")))
+      if (this.death !== undefined || socket === undefined) return resume(Effect.fail(this.loss(this.lose("End"))))
       this.sending += 1
       this.unsent += bytes.length
       const sent = (error?: unknown) => {
@@ -156,12 +167,12 @@ export class DatagramHandle implements SocketHandle {
     const reason = lostFromErrno(code)
     return reason === "TooLong"
       ? new ConnectionLost({ address: this.remoteAddress, reason, code, cause })
-      : this.lose(reason, code, cause)
+      : this.loss(this.lose(reason, code, cause))
   }
 
   get flush(): Effect.Effect<void, ConnectionLost> {
     return Effect.async((resume) => {
-      if (this.death !== undefined) return resume(Effect.fail(this.death))
+      if (this.death !== undefined) return resume(Effect.fail(this.loss(this.death)))
       if (this.sending === 0) return resume(Effect.void)
       this.flushWaiters.add(resume)
       return Effect.sync(() => {
@@ -177,7 +188,7 @@ export class DatagramHandle implements SocketHandle {
 
   get lost(): Effect.Effect<ConnectionLost> {
     return Effect.async((resume) => {
-      if (this.death !== undefined) return resume(Effect.succeed(this.death))
+      if (this.death !== undefined) return resume(Effect.succeed(this.loss(this.death)))
       this.lossWaiters.add(resume)
       return Effect.sync(() => {
         this.lossWaiters.delete(resume)
@@ -213,7 +224,7 @@ export class DatagramHandle implements SocketHandle {
   private connected(socket: Dgram.Socket): void {
     const local = socket.address()
     const peer = socket.remoteAddress()
-    this.local = Address.socketAddress(Address.unsafeParse(local.address), Address.Port(local.port))
+    this.local = local
     this.peer = peer
     // A free port that is dialed may be the very one that the kernel gives to this end. Nobody listens there.
     const toItself = local.port === peer.port && local.address === peer.address
@@ -264,15 +275,20 @@ export class DatagramHandle implements SocketHandle {
   }
 
   /** The first cause wins; what arrived before it can still be read. */
-  private lose(reason: LostReason, code?: string, cause?: unknown): ConnectionLost {
+  private lose(reason: LostReason, code?: string, cause?: unknown): Death {
     if (this.death !== undefined) return this.death
-    const death = this.death = new ConnectionLost({ address: this.remoteAddress, reason, code, cause })
+    const death: Death = this.death = { reason, code, cause, error: undefined }
     const reader = this.readWaiter
     this.readWaiter = undefined
-    reader?.(Effect.fail(death))
-    this.wake(this.lossWaiters, Effect.succeed(death))
-    this.wake(this.flushWaiters, Effect.fail(death))
+    if (reader !== undefined) reader(Effect.fail(this.loss(death)))
+    if (this.lossWaiters.size > 0) this.wake(this.lossWaiters, Effect.succeed(this.loss(death)))
+    if (this.flushWaiters.size > 0) this.wake(this.flushWaiters, Effect.fail(this.loss(death)))
     return death
+  }
+
+  private loss(death: Death): ConnectionLost {
+    const { cause, code, reason } = death
+    return death.error ??= new ConnectionLost({ address: this.remoteAddress, reason, code, cause })
   }
 
   private wake<A, E>(waiters: Set<Resume<A, E>>, effect: Effect.Effect<A, E>): void {

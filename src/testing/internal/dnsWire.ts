@@ -4,11 +4,13 @@
  * It does what a kernel does for a connected socket: what comes from another address is not heard, and what comes after
  * the close is nobody's.
  */
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
 import * as Option from "effect/Option"
 import * as Address from "../../Address.js"
 import { AttemptError, ConnectionLost, type LostReason } from "../../DialError.js"
-import type { OpenRequest, SocketHandle, Transport } from "../../Transport.js"
+import type { CloseMode, OpenRequest, SocketHandle, Transport } from "../../Transport.js"
 import type { Agenda } from "./Agenda.js"
 import { type Asked, type Case, isMutant, octetsOf, type Reply, streamOf } from "./dnsCase.js"
 import { idOf, questionOf } from "./dnsOracle.js"
@@ -90,14 +92,16 @@ class Socket implements SocketHandle, Heard {
   readonly unsent = 0
   readonly flush = Effect.void
   readonly end = Effect.void
-  readonly lost: Effect.Effect<ConnectionLost> = Effect.never
+  readonly lost: Effect.Effect<ConnectionLost>
   asked: Asked | undefined
   open = true
   private taken = 0
   private over: Piece | undefined
   private waiter: ((piece: Piece) => void) | undefined
+  private readonly death = Deferred.unsafeMake<ConnectionLost>(FiberId.none)
 
   constructor(private readonly wire: Wire, readonly request: OpenRequest, readonly reply: Reply) {
+    this.lost = Deferred.await(this.death)
     this.localAddress = Address.socketAddress(local, Address.Port(49_152 + wire.sockets.length % 16_384))
   }
 
@@ -136,9 +140,13 @@ class Socket implements SocketHandle, Heard {
     this.waiter = undefined
   })
 
-  readonly close = (): Effect.Effect<void> =>
+  readonly close = (mode: CloseMode): Effect.Effect<void> =>
     Effect.sync(() => {
       this.open = false
+      const lost = this.loss(mode === "abort" ? "Aborted" : "End")
+      this.over ??= Effect.fail(lost)
+      Deferred.unsafeDone(this.death, Effect.succeed(lost))
+      this.wake()
     })
 
   readonly release = Effect.void
