@@ -46,7 +46,8 @@ export const dialed = <R>(
       if (closing) return
       dialing = run(Effect.flatMap(Effect.runtime<never>(), (runtime) => {
         fork = Runtime.runFork(runtime)
-        return Scope.extend(dial, scope)
+        // Whoever took the runtime inside an acquire took it with interruption switched off.
+        return Effect.interruptible(Scope.extend(dial, scope))
       }))
       dialing.addObserver((exit) => {
         if (Exit.isSuccess(exit)) connection = exit.value

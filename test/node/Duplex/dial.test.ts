@@ -330,6 +330,22 @@ describe("the runtime of a stream", () => {
       expect(socket.remotePort).toBe(Loopback.portNumber(address))
       socket.destroy()
     }))
+
+  scenario(
+    "may have been taken where nothing is interrupted: the dial is cancelled all the same",
+    () =>
+      Effect.gen(function*() {
+        const silent = yield* Loopback.silent()
+        const runtime = yield* Effect.uninterruptible(Effect.runtime<Dialer.Dialer>()).pipe(
+          Effect.provide(NodeNetwork.layer)
+        )
+        const socket = Duplex.lazy(runtime, String(silent)).connect(1)
+        yield* Loopback.until("a SYN that nobody answers", () => handshakes(silent) > 0)
+        socket.destroy()
+        yield* told(socket, "close")
+        expect(handshakes(silent)).toBe(0)
+      })
+  )
 })
 
 describe("Duplex.connect", () => {
