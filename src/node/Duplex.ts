@@ -31,14 +31,16 @@ import type * as Endpoint from "../Endpoint.js"
 import { DialedSocket } from "./internal/dialedSocket.js"
 import { lazySocket } from "./internal/lazySocket.js"
 import * as Line from "./internal/line.js"
+import type { TlsView } from "./internal/tlsView.js"
 
 /**
- * A stream with everything that is documented of a `net.Socket`, which it is not.
+ * A stream with everything that is documented of a `net.Socket`, which it is not; over TLS, once it is connected, with
+ * what clients ask a `tls.TLSSocket` about the session, and the event `secureConnect` behind `ready`.
  *
  * @since 0.2.0
  * @category models
  */
-export interface Duplex extends Net.Socket {}
+export interface Duplex extends Net.Socket, Partial<TlsView> {}
 
 /**
  * How the stream behaves, as `net.Socket` and `stream.Duplex` take it.

@@ -18,10 +18,12 @@ import * as Stream from "node:stream"
 import type * as Address from "../../Address.js"
 import type { Connection } from "../../Connection.js"
 import { ConnectionLost } from "../../DialError.js"
+import { isSecured } from "../../Tls.js"
 import { type Channel, type Fork, make, type Receiver } from "./channel.js"
 import { IdleTimer } from "./idleTimer.js"
 import type { Line } from "./line.js"
 import { closed, endedByPeer, withCode } from "./nodeError.js"
+import { tlsView } from "./tlsView.js"
 
 type Done = (error?: Error | null) => void
 
@@ -113,6 +115,7 @@ export class DialedSocket extends Stream.Duplex implements Net.Socket {
   #take(connection: Connection, fork: Fork): void {
     this.connecting = false
     this.#connection = connection
+    if (isSecured(connection)) Object.assign(this, tlsView(connection.tls))
     const channel = this.#channel = make(connection, fork, this.#receiver)
     const { socket } = channel
     if (socket === undefined) return
@@ -364,6 +367,7 @@ export class DialedSocket extends Stream.Duplex implements Net.Socket {
 function tellConnected(socket: DialedSocket): void {
   socket.emit("connect")
   socket.emit("ready")
+  if ("encrypted" in socket) socket.emit("secureConnect")
 }
 
 function onNewListener(this: DialedSocket, event: unknown): void {

@@ -1,0 +1,101 @@
+/**
+ * A Duplex over TLS: what a client asks a `tls.TLSSocket` about its session is answered as that answers it.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Layer, type Scope } from "effect"
+import * as tls from "node:tls"
+import * as Attempt from "../../../src/Attempt.js"
+import * as Duplex from "../../../src/node/Duplex.js"
+import * as NodeTls from "../../../src/node/NodeTls.js"
+import * as NodeTransport from "../../../src/node/NodeTransport.js"
+import * as SocketOptions from "../../../src/SocketOptions.js"
+import * as Tls from "../../../src/Tls.js"
+import type { Transport } from "../../../src/Transport.js"
+import { certificates } from "../../support/certificates.js"
+import * as Loopback from "../../support/loopback.js"
+import * as Servers from "../../support/tls.js"
+
+const scenario = (
+  name: string,
+  self: () => Effect.Effect<void, unknown, Scope.Scope | Tls.Tls | Transport>
+) =>
+  it.live(
+    name,
+    () =>
+      Loopback.leavesNoSocket(Effect.scoped(Effect.provide(self(), Layer.merge(NodeTransport.layer, NodeTls.layer))))
+  )
+
+const roots = certificates.root.certificate
+
+/** What there is to know of a session. */
+const viewOf = (socket: Duplex.Duplex | tls.TLSSocket) => ({
+  encrypted: socket.encrypted,
+  authorized: socket.authorized,
+  authorizationError: socket.authorizationError,
+  alpnProtocol: socket.alpnProtocol,
+  servername: (socket as Duplex.Duplex).servername,
+  protocol: socket.getProtocol?.(),
+  cipher: socket.getCipher?.().standardName,
+  resumed: socket.isSessionReused?.(),
+  subject: socket.getPeerCertificate?.().subject,
+  raw: socket.getPeerCertificate?.().raw,
+  fingerprint: socket.getPeerX509Certificate?.()?.fingerprint256
+})
+
+const securedOver = (server: Servers.Server, options: Tls.TlsOptions) =>
+  Effect.flatMap(
+    Attempt.connect({ socketType: "stream", address: server.address, options: SocketOptions.defaults }),
+    (connection) => Tls.upgrade(connection, { roots, serverName: "db.test", ...options })
+  )
+
+describe("a stream over TLS", () => {
+  scenario("tells of its session what a TLSSocket tells", () =>
+    Effect.gen(function*() {
+      for (const alpn of [undefined, ["postgresql", "h2"]]) {
+        const server = yield* Servers.serve({ ALPNProtocols: ["h2"] }, Servers.echo)
+        const theirs = yield* Effect.async<tls.TLSSocket>((resume) => {
+          const socket = tls.connect({
+            port: server.port,
+            host: "127.0.0.1",
+            servername: "db.test",
+            ca: roots,
+            ...alpn === undefined ? {} : { ALPNProtocols: alpn }
+          }, () => resume(Effect.succeed(socket)))
+        })
+        const ours = yield* Effect.flatMap(securedOver(server, { alpn }), Duplex.fromConnection)
+        const view = viewOf(ours)
+        expect(view).toEqual(viewOf(theirs))
+        expect(view.raw?.length).toBeGreaterThan(100)
+        theirs.destroy()
+        ours.destroy()
+      }
+    }))
+
+  scenario("carries bytes and ends as a socket does", () =>
+    Effect.gen(function*() {
+      const server = yield* Servers.serve({}, Servers.echo)
+      const socket = yield* Effect.flatMap(securedOver(server, {}), Duplex.fromConnection)
+      const bytes = Buffer.alloc(1_000_000, "effect-dial ")
+      socket.end(bytes)
+      const echoed = yield* Effect.promise(() => socket.toArray())
+      expect(Buffer.concat(echoed).equals(bytes)).toBe(true)
+    }))
+
+  scenario(
+    "that is in the clear has nothing of it, so that a client sees that it is not over TLS",
+    () =>
+      Effect.gen(function*() {
+        const { address } = yield* Loopback.listen()
+        const socket = yield* Effect.flatMap(
+          Attempt.connect({ socketType: "stream", address, options: SocketOptions.defaults }),
+          Duplex.fromConnection
+        )
+        expect(["encrypted" in socket, "getPeerCertificate" in socket, socket.alpnProtocol]).toEqual([
+          false,
+          false,
+          undefined
+        ])
+        socket.destroy()
+      })
+  )
+})
