@@ -9,7 +9,7 @@ import { availableParallelism } from "node:os"
 import { parseArgs } from "node:util"
 import { median, summary } from "./measure.mjs"
 
-const all = ["dial", "dial-two", "hold", "names", "read", "write", "pingpong", "http"]
+const all = ["dial", "dial-two", "hold", "names", "read", "write", "pingpong", "http", "postgres"]
 const resultsFile = new URL("results/results.json", import.meta.url)
 const roundLimit = 120_000
 
@@ -48,7 +48,7 @@ const round = async (name, env, contender, ports) => {
 }
 
 const measure = async (name, bench, rounds) => {
-  const server = fork(new URL("server.mjs", import.meta.url))
+  const server = fork(new URL(bench.server ?? "server.mjs", import.meta.url))
   const gone = new Promise((resolve) => server.once("exit", resolve))
   try {
     const { ports } = await message(server)
