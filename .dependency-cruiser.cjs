@@ -11,6 +11,7 @@ const floors = [
     "DnsMessage",
     "Certificate",
     "TlsError",
+    "TlsOptions",
     "TlsSession"
   ],
   ["Resolver", "Transport", "SourceAddress", "Connection", "DnsConfig"],

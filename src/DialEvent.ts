@@ -15,6 +15,7 @@ import type { AddressFamily, IpAddress, SocketAddress } from "./Address.js"
 import type { AttemptError, AttemptReport, ConnectStopped, DialError, ResolveError } from "./DialError.js"
 import type { Endpoint } from "./Endpoint.js"
 import type { ServiceBinding } from "./ServiceBinding.js"
+import type { TlsSession } from "./TlsSession.js"
 
 /**
  * One thing that happened in one dial.
@@ -26,6 +27,7 @@ import type { ServiceBinding } from "./ServiceBinding.js"
  * - `Planned`: what has not started will be attempted in this order, unless a later plan replaces it
  * - `AttemptStarted`: attempt number `attempt` (0, 1, …) began on `address`
  * - `AttemptEstablishing`: it is connected, and what makes it a success (a TLS handshake, say) began
+ * - `AttemptSecured`: its TLS handshake is done, and `session` is what was agreed on
  * - `AttemptFailed`, `AttemptStopped`, `AttemptConnected`: its one outcome
  * - `Connected`: the dial has its connection; the losers are gone
  * - `DialFailed`: the dial has its error
@@ -64,6 +66,13 @@ export type DialEvent =
     readonly attempt: number
     readonly address: SocketAddress
     readonly localAddress: SocketAddress
+  }
+  | {
+    readonly _tag: "AttemptSecured"
+    readonly at: number
+    readonly attempt: number
+    readonly address: SocketAddress
+    readonly session: TlsSession
   }
   | {
     readonly _tag: "AttemptFailed"

@@ -49,6 +49,7 @@ import * as Resolution from "./Resolution.js"
 import { type Answer, families, Resolver } from "./Resolver.js"
 import * as SocketOptions from "./SocketOptions.js"
 import { SourceAddress } from "./SourceAddress.js"
+import type { TlsSession } from "./TlsSession.js"
 import { type OpenRequest, Transport } from "./Transport.js"
 
 export { defaultTimeout, type DialOptions } from "./DialOptions.js"
@@ -78,7 +79,18 @@ export class Dialer extends Context.Tag("effect-dial/Dialer")<Dialer, {
  * @since 0.2.0
  * @category models
  */
-export type Establish<A, E, R> = (connection: Connection) => Effect.Effect<A, E, R>
+export type Establish<A, E, R> = (connection: Connection, progress: Progress) => Effect.Effect<A, E, R>
+
+/**
+ * What the observers of a dial are told while an attempt is being established.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface Progress {
+  /** A TLS handshake is done. */
+  readonly secured: (session: TlsSession) => Effect.Effect<void>
+}
 
 /**
  * A Dialer from its `dialWith`: for one made from another, such as a proxy's.
@@ -87,7 +99,7 @@ export type Establish<A, E, R> = (connection: Connection) => Effect.Effect<A, E,
  * @category service
  */
 export const make = (dialWith: Dialer["Type"]["dialWith"]): Dialer["Type"] => ({
-  dial: (endpoint, options) => dialWith(endpoint, Effect.succeed, options),
+  dial: (endpoint, options) => dialWith(endpoint, (connection) => Effect.succeed(connection), options),
   dialWith
 })
 
@@ -480,12 +492,14 @@ class Establishing<A, E, R> {
     const whole = Effect.flatMap(this.connect(address, scope, undefined), (connection) => {
       this.connections.set(attempt, connection)
       const { localAddress } = connection
+      const secured = (session: TlsSession) =>
+        this.journal.record((at) => ({ _tag: "AttemptSecured", at, attempt, address, session }))
       // Its own Scope, inside the attempt's: closed before the connection is.
       return Effect.flatMap(
         Scope.fork(scope, ExecutionStrategy.sequential),
         (own) =>
           this.journal.record((at) => ({ _tag: "AttemptEstablishing", at, attempt, address, localAddress })).pipe(
-            Effect.zipRight(Scope.extend(Effect.suspend(() => this.establish(connection)), own)),
+            Effect.zipRight(Scope.extend(Effect.suspend(() => this.establish(connection, { secured })), own)),
             Effect.mapError((cause) =>
               new AttemptError({ operation: "establish", address, reason: "NotEstablished", cause })
             )

@@ -20,160 +20,21 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Address from "./Address.js"
 import { type Connection, isConnection } from "./Connection.js"
+import * as Dialer from "./Dialer.js"
+import { AllAttemptsFailed, type DialError, DialTimeout, InvalidEndpoint } from "./DialError.js"
+import * as DialEvent from "./DialEvent.js"
+import type { DialOptions } from "./DialOptions.js"
 import * as Endpoint from "./Endpoint.js"
 import { TlsError } from "./TlsError.js"
-import type { TlsSession, TlsVersion } from "./TlsSession.js"
+import { defaultHandshakeTimeout, type TlsOptions, type UpgradeOptions } from "./TlsOptions.js"
+import type { TlsSession } from "./TlsSession.js"
 
-// -----------------------------------------------------------------------------
-// options
-// -----------------------------------------------------------------------------
-
-/**
- * Whose certificates are taken. Texts are PEM, one certificate or list after another.
- *
- * @since 0.2.0
- * @category options
- */
-export interface Trust {
-  /**
-   * The roots that are trusted, and no others.
-   *
-   * @default those that the platform comes with
-   */
-  readonly roots?: string | ReadonlyArray<string> | undefined
-  /**
-   * Trust the operating system's roots, beside `roots` or instead of the platform's. A platform that cannot tell them
-   * (Node before 22.15) fails with `InvalidOptions`.
-   *
-   * @default false
-   */
-  readonly systemRoots?: boolean | undefined
-  /**
-   * Revocation lists. Where there are any, each certificate of a chain needs one of its issuer's that is valid.
-   *
-   * @default none: revocation is not looked at
-   */
-  readonly revocationLists?: string | ReadonlyArray<string> | undefined
-  /**
-   * The keys of which the chain needs one: the SHA-256 of a certificate's SubjectPublicKeyInfo in base64, as RFC 7469
-   * §2.4 makes them. They are asked for beside everything else.
-   *
-   * @default none: any key
-   */
-  readonly pins?: ReadonlyArray<string> | undefined
-  /**
-   * Take any certificate, of anybody. Whoever is between can read and change everything; only `pins` are still asked
-   * for.
-   *
-   * @default false
-   */
-  readonly dangerouslySkipVerification?: boolean | undefined
-}
-
-/**
- * What this side shows of itself: a certificate, with those of its issuers behind it, and its key. Texts are PEM.
- *
- * @since 0.2.0
- * @category options
- */
-export interface Identity {
-  readonly certificate: string
-  readonly key: Redacted.Redacted<string>
-  /** What the key is encrypted with, where it is. */
-  readonly passphrase?: Redacted.Redacted<string> | undefined
-}
-
-/**
- * How to speak TLS. Every field has a default.
- *
- * @since 0.2.0
- * @category options
- */
-export interface TlsOptions extends Trust {
-  /**
-   * Who the certificate has to be for, and the server name that is sent. An IP address is only checked and not sent,
-   * as RFC 6066 §3 says.
-   *
-   * @default the host that was dialed; for an upgrade, the address that the connection has
-   */
-  readonly serverName?: string | undefined
-  /**
-   * The application protocols to offer, the preferred first. A peer that knows of the extension and has none of them in
-   * common fails the handshake with `NoCommonAlpn`; one that does not chooses none.
-   *
-   * @default none
-   */
-  readonly alpn?: ReadonlyArray<string> | undefined
-  /**
-   * The oldest version to speak.
-   *
-   * @default "TLSv1.2"
-   */
-  readonly minVersion?: TlsVersion | undefined
-  /**
-   * The certificate to show to a peer that asks for one. Under TLS 1.3 a peer refuses it after the handshake: the next
-   * read or write then fails with a `ConnectionLost` whose cause is the `TlsError`.
-   *
-   * @default none
-   */
-  readonly identity?: Identity | undefined
-  /**
-   * Resume an earlier session with the same endpoint, under the same options, where the peer lets us. Saves it the
-   * signature and us the check.
-   *
-   * @default true
-   */
-  readonly resume?: boolean | undefined
-  /**
-   * How long the handshake may take; `Infinity` for as long as the dial's own deadline lets it.
-   *
-   * @default {@link defaultHandshakeTimeout}
-   */
-  readonly handshakeTimeout?: Duration.DurationInput | undefined
-  /**
-   * Take an end of the stream without a close_notify for an end, as some servers still do (RFC 8446 §6.1 forbids it).
-   * Otherwise it is a `ConnectionLost` with the reason `Truncated`.
-   *
-   * @default false
-   */
-  readonly allowTruncation?: boolean | undefined
-}
-
-/**
- * How to upgrade a connection.
- *
- * @since 0.2.0
- * @category options
- */
-export interface UpgradeOptions extends TlsOptions {
-  /**
-   * What was read from the connection and belongs to the handshake: a STARTTLS reply's reader may have read too far.
-   * (A peer sends nothing before it was spoken to. What did come in the clear does not become trusted by being given
-   * here: it breaks the handshake.)
-   */
-  readonly unread?: Uint8Array | undefined
-}
-
-/**
- * The handshake's own limit where none is named.
- *
- * @since 0.2.0
- * @category defaults
- */
-export const defaultHandshakeTimeout: Duration.DurationInput = "10 seconds"
-
-/**
- * The oldest version that is spoken where none is named. RFC 8996 deprecates those before it.
- *
- * @since 0.2.0
- * @category defaults
- */
-export const defaultMinVersion: TlsVersion = "TLSv1.2"
+export type { TlsOptions, UpgradeOptions } from "./TlsOptions.js"
 
 // -----------------------------------------------------------------------------
 // the port
@@ -309,6 +170,218 @@ const upgradeFor = (
   })
 
 const noFlush = { flushTimeout: 0 }
+
+// -----------------------------------------------------------------------------
+// dialing
+// -----------------------------------------------------------------------------
+
+/**
+ * A Dialer of `tls://host:port` made from the Dialer below, which dials everything else. The certificate has to be for
+ * the host.
+ *
+ * @example
+ * ```ts no-run
+ * import { NodeRuntime } from "@effect/platform-node"
+ * import { Console, Effect, Stream } from "effect"
+ * import { Dialer } from "effect-dial"
+ * import { NodeNetwork } from "effect-dial/node"
+ *
+ * const program = Effect.gen(function*() {
+ *   const connection = yield* Dialer.dial("tls://example.com:443", { timeout: "5 seconds" })
+ *   yield* connection.write("HEAD / HTTP/1.0\r\nHost: example.com\r\n\r\n")
+ *   yield* Console.log(yield* Stream.mkString(Stream.decodeText(connection.stream)))
+ * })
+ *
+ * // The network of Node has such a Dialer.
+ * NodeRuntime.runMain(Effect.provide(Effect.scoped(program), NodeNetwork.layer))
+ * ```
+ *
+ * @since 0.2.0
+ * @category layers
+ */
+export const layer: Layer.Layer<Dialer.Dialer, never, Dialer.Dialer | Tls> = Layer.suspend(() => layerWith({}))
+
+/**
+ * {@link layer}, where every `tls://` endpoint is dialed with these options.
+ *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { Dialer, Resolver, Tls } from "effect-dial"
+ * import { NodeTls, NodeTransport } from "effect-dial/node"
+ * import { readFileSync } from "node:fs"
+ *
+ * const sockets = Layer.provide(Dialer.layer, Layer.merge(Resolver.layerStatic({}), NodeTransport.layer))
+ *
+ * // A Dialer that trusts the certificates of one company, and nobody else's.
+ * export const network = (file: string) =>
+ *   Layer.provide(
+ *     Tls.layerWith({ roots: readFileSync(file, "utf8"), minVersion: "TLSv1.3" }),
+ *     Layer.merge(sockets, NodeTls.layer)
+ *   )
+ * ```
+ *
+ * @since 0.2.0
+ * @category layers
+ */
+export const layerWith = (options: TlsOptions): Layer.Layer<Dialer.Dialer, never, Dialer.Dialer | Tls> =>
+  Layer.effect(
+    Dialer.Dialer,
+    Effect.map(Effect.all([Dialer.Dialer, Tls]), ([below, tls]) => ({
+      // Not the one by the other: what needs nothing established is dialed faster.
+      dial: (input, dialOptions) => {
+        const endpoint = tlsEndpoint(input)
+        return endpoint === undefined
+          ? below.dial(input, dialOptions)
+          : dialSecured(below, tls, endpoint, (connection) => Effect.succeed(connection), options, dialOptions)
+      },
+      dialWith: (input, establish, dialOptions) => {
+        const endpoint = tlsEndpoint(input)
+        return endpoint === undefined
+          ? below.dialWith(input, establish, dialOptions)
+          : dialSecured(below, tls, endpoint, establish, options, dialOptions)
+      }
+    }))
+  )
+
+/** What is no endpoint is for the Dialer below to say. */
+const tlsEndpoint = (input: Endpoint.Input): Endpoint.TlsEndpoint | undefined =>
+  Option.getOrUndefined(
+    Option.filter(
+      Either.getRight(Endpoint.fromInput(input)),
+      (endpoint): endpoint is Endpoint.TlsEndpoint => endpoint._tag === "Tls"
+    )
+  )
+
+/**
+ * How to dial with TLS.
+ *
+ * @since 0.2.0
+ * @category options
+ */
+export interface DialTlsOptions extends DialOptions, TlsOptions {}
+
+/**
+ * Dial an endpoint with TLS and with options of its own: `tls://host:port`, or any endpoint of a stream, to which TLS is
+ * spoken all the same.
+ *
+ * Fails as `Dialer.dial` does; where it was TLS that failed, the attempt's error is `NotEstablished` and its cause the
+ * `TlsError`. `InvalidEndpoint` is also an endpoint of datagrams.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Tls, TlsError } from "effect-dial"
+ * import { NodeNetwork } from "effect-dial/node"
+ * import * as assert from "node:assert"
+ * import { once } from "node:events"
+ * import * as Net from "node:net"
+ *
+ * // It speaks, and not TLS.
+ * const server = Net.createServer((socket) => socket.end("220 hello\r\n")).listen(0, "127.0.0.1")
+ * await once(server, "listening")
+ * const { port } = server.address() as Net.AddressInfo
+ *
+ * const reason = await Tls.dial(`tls://127.0.0.1:${port}`, { timeout: "5 seconds", minVersion: "TLSv1.3" }).pipe(
+ *   Effect.as("secured"),
+ *   Effect.catchTag("AllAttemptsFailed", ({ attempts: [attempt] }) => {
+ *     const cause = attempt?.outcome === "Failed" ? attempt.error.cause : undefined
+ *     return Effect.succeed(TlsError.isTlsError(cause) ? cause.reason : "something else")
+ *   }),
+ *   Effect.scoped,
+ *   Effect.provide(NodeNetwork.layer),
+ *   Effect.runPromise
+ * )
+ * assert.strictEqual(reason, "NotTls")
+ * server.close()
+ * ```
+ *
+ * @since 0.2.0
+ * @category dialing
+ */
+export const dial = (
+  input: Endpoint.Input,
+  options: DialTlsOptions = {}
+): Effect.Effect<Secured, DialError, Dialer.Dialer | Tls | Scope.Scope> =>
+  Effect.flatMap(
+    Either.flatMap(Endpoint.fromInput(input), streamOnly),
+    (endpoint) =>
+      Effect.flatMap(Effect.all([Dialer.Dialer, Tls]), ([below, tls]) =>
+        dialSecured(below, tls, endpoint, (connection) => Effect.succeed(connection), options, options))
+  )
+
+type StreamEndpoint = Exclude<Endpoint.Endpoint, Endpoint.UdpEndpoint>
+
+const streamOnly = (endpoint: Endpoint.Endpoint): Either.Either<StreamEndpoint, InvalidEndpoint> =>
+  endpoint._tag === "Udp"
+    ? Either.left(
+      new InvalidEndpoint({
+        input: Endpoint.format(endpoint),
+        position: 0,
+        reason: "TLS needs a stream, and this is an endpoint of datagrams"
+      })
+    )
+    : Either.right(endpoint)
+
+/** The handshake is the first half of what establishes an attempt. */
+const dialSecured = <A, E, R>(
+  below: Dialer.Dialer["Type"],
+  tls: Tls["Type"],
+  endpoint: StreamEndpoint,
+  establish: (connection: Secured, progress: Dialer.Progress) => Effect.Effect<A, E, R>,
+  tlsOptions: TlsOptions,
+  dialOptions: DialOptions | undefined
+): Effect.Effect<A, DialError, R | Scope.Scope> => {
+  const host = endpoint._tag === "Unix" ? undefined : endpoint.host
+  const whole: Dialer.Establish<A, E | TlsError, R | Scope.Scope> = (connection, progress) =>
+    Effect.flatMap(
+      upgradeFor(tls, connection, host, tlsOptions),
+      (secured) => Effect.zipRight(progress.secured(secured.tls), establish(secured, progress))
+    )
+  return endpoint._tag === "Tls"
+    ? named(endpoint, (by) => below.dialWith(Endpoint.transport(endpoint), by(whole), dialOptions))
+    : below.dialWith(endpoint, whole, dialOptions)
+}
+
+/**
+ * A dial of a TLS endpoint by the name it was asked for: in its errors, and to its observers. What `by` is given runs
+ * under the observers that were in force before.
+ */
+const named = <A, E, R>(
+  endpoint: Endpoint.TlsEndpoint,
+  dial: (
+    by: <A, E, R>(establish: Dialer.Establish<A, E, R>) => Dialer.Establish<A, E, R>
+  ) => Effect.Effect<A, E | DialError, R>
+): Effect.Effect<A, E | DialError, R> =>
+  Effect.flatMap(DialEvent.Observer, (outer) => {
+    const { observers } = outer
+    const dialing = observers.length === 0
+      ? dial((establish) => establish)
+      : Effect.provideService(
+        dial((establish) => (connection, progress) =>
+          Effect.provideService(establish(connection, progress), DialEvent.Observer, outer)
+        ),
+        DialEvent.Observer,
+        { observers: observers.map((observe) => renaming(endpoint, observe)) }
+      )
+    return Effect.mapError(dialing, (error) => renamed(endpoint, error))
+  })
+
+const renaming = (endpoint: Endpoint.TlsEndpoint, observe: DialEvent.Observe): DialEvent.Observe => () => {
+  const tell = observe(endpoint)
+  return (event) => tell(event._tag === "DialFailed" ? { ...event, error: renamed(endpoint, event.error) } : event)
+}
+
+const renamed = <E>(endpoint: Endpoint.TlsEndpoint, error: E): E =>
+  error instanceof AllAttemptsFailed
+    ? new AllAttemptsFailed({ ...error, endpoint: String(endpoint) }) as E
+    : error instanceof DialTimeout
+    ? new DialTimeout({ ...error, endpoint: String(endpoint) }) as E
+    : error
+
+// -----------------------------------------------------------------------------
+// peers
+// -----------------------------------------------------------------------------
 
 const peerOf = (
   connection: Connection,

@@ -14,6 +14,7 @@ export * as Endpoint from "./Endpoint.js"
 export * as ServiceBinding from "./ServiceBinding.js"
 export * as SocketOptions from "./SocketOptions.js"
 export * as TlsError from "./TlsError.js"
+export * as TlsOptions from "./TlsOptions.js"
 export * as TlsSession from "./TlsSession.js"
 
 // ports: tags and types

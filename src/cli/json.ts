@@ -4,11 +4,14 @@
  * The fields are a promise to scripts. Times are milliseconds since the dial began, to the microsecond; an address
  * stands without its port, and `port` is absent on a UNIX socket.
  */
+import * as DateTime from "effect/DateTime"
 import * as Equal from "effect/Equal"
 import { type SocketAddress, unnamed } from "../Address.js"
 import type { AttemptReport, DialError, ResolveError } from "../DialError.js"
 import type { DialEvent, PlannedAddress } from "../DialEvent.js"
 import { printable } from "../internal/printable.js"
+import { isTlsError } from "../TlsError.js"
+import type { TlsSession } from "../TlsSession.js"
 import { hostOf, serviceText } from "./words.js"
 
 /** An event as `JSON.stringify` takes it; `undefined` fields are those left out. */
@@ -41,9 +44,12 @@ const encode = (event: DialEvent): JsonEvent => {
     case "AttemptStopped":
     case "AttemptConnected":
       return { ...head, attempt: event.attempt, ...target(event.address) }
+    case "AttemptSecured":
+      return { ...head, attempt: event.attempt, ...target(event.address), ...agreed(event.session) }
     case "AttemptFailed": {
-      const { code, message, reason } = event.error
-      return { ...head, attempt: event.attempt, ...target(event.address), reason, code, message }
+      const { cause, code, message, reason } = event.error
+      const tls = isTlsError(cause) ? { tls: { reason: cause.reason, alert: cause.alert, code: cause.code } } : {}
+      return { ...head, attempt: event.attempt, ...target(event.address), reason, code, message, ...tls }
     }
     case "Connected":
       return { ...head, ...target(event.address), ...local(event.localAddress), elapsedMillis: head.at }
@@ -62,6 +68,25 @@ const target = (address: SocketAddress) => ({
   address: hostOf(address),
   port: address._tag === "Unix" ? undefined : address.port,
   family: address.family
+})
+
+const agreed = ({ alpn, certificates, cipher, expected, protocol, resumed, serverName, verified }: TlsSession) => ({
+  protocol,
+  cipher,
+  alpn,
+  serverName,
+  expected,
+  resumed,
+  verified,
+  certificates: certificates.map(({ fingerprint, issuer, names, pin, subject, validFrom, validTo }) => ({
+    subject,
+    issuer,
+    names,
+    validFrom: DateTime.formatIso(validFrom),
+    validTo: DateTime.formatIso(validTo),
+    fingerprint,
+    pin
+  }))
 })
 
 const planned = ({ address, source }: PlannedAddress) => ({

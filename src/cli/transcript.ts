@@ -3,7 +3,16 @@
  */
 import type { DialEvent } from "../DialEvent.js"
 import { type Line, part } from "./lines.js"
-import { millis, outcomeText, reasonText, recordType, serviceText } from "./words.js"
+import {
+  failureCode,
+  failureText,
+  millis,
+  outcomeText,
+  reasonText,
+  recordType,
+  serviceText,
+  sessionText
+} from "./words.js"
 
 /** The line of one event; `earlier` are the events before it, which know when an attempt began. */
 export const line = (event: DialEvent, earlier: ReadonlyArray<DialEvent>): Line => [
@@ -33,11 +42,15 @@ const told = (event: DialEvent, earlier: ReadonlyArray<DialEvent>): Line => {
       return [part(`order ${event.candidates.map(({ address }) => address).join(", ")}`, "faint")]
     case "AttemptEstablishing":
       return [part(`#${event.attempt} ${event.address} establishing`)]
+    case "AttemptSecured":
+      return [
+        part(`#${event.attempt} ${event.address} secured${handshook(event, earlier)}: ${sessionText(event.session)}`)
+      ]
     case "AttemptFailed":
       return [
         part(
-          `#${event.attempt} ${event.address} failed${lasted(event, earlier)}: ${reasonText(event.error.reason)}${
-            suffix(event.error.code)
+          `#${event.attempt} ${event.address} failed${lasted(event, earlier)}: ${failureText(event.error)}${
+            suffix(failureCode(event.error))
           }`,
           "failed"
         )
@@ -58,9 +71,15 @@ const told = (event: DialEvent, earlier: ReadonlyArray<DialEvent>): Line => {
   }
 }
 
-const lasted = (end: DialEvent & { readonly attempt: number }, earlier: ReadonlyArray<DialEvent>): string => {
-  const start = earlier.find((event) => event._tag === "AttemptStarted" && event.attempt === end.attempt)
+type OfAttempt = DialEvent & { readonly attempt: number }
+
+const since = (tag: DialEvent["_tag"]) => (end: OfAttempt, earlier: ReadonlyArray<DialEvent>): string => {
+  const start = earlier.find((event) => event._tag === tag && "attempt" in event && event.attempt === end.attempt)
   return start === undefined ? "" : ` after ${millis(end.at - start.at)}`
 }
+
+const lasted = since("AttemptStarted")
+
+const handshook = since("AttemptEstablishing")
 
 const suffix = (code: string | undefined): string => code === undefined ? "" : ` (${code})`

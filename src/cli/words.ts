@@ -2,8 +2,10 @@
  * How the command line writes the values of the library, shared by all its outputs. Pure.
  */
 import type { AddressFamily, SocketAddress } from "../Address.js"
-import type { AttemptReason, DialError, ResolveReason } from "../DialError.js"
+import type { AttemptError, AttemptReason, DialError, ResolveReason } from "../DialError.js"
 import type { ServiceBinding } from "../ServiceBinding.js"
+import { isTlsError, type TlsReason } from "../TlsError.js"
+import type { TlsSession } from "../TlsSession.js"
 
 /** An address without its port; of a UNIX socket, its path. */
 export const hostOf = (address: SocketAddress): string => address._tag === "Unix" ? String(address) : String(address.ip)
@@ -16,8 +18,25 @@ export const millis = (n: number): string =>
   n < 10 ? `${n.toFixed(1)} ms` : n < 10_000 ? `${Math.round(n)} ms` : `${(n / 1000).toFixed(1)} s`
 
 /** `HostUnreachable` as "host unreachable": the closed words themselves, so that what is read can be matched. */
-export const reasonText = (reason: AttemptReason | ResolveReason): string =>
+export const reasonText = (reason: AttemptReason | ResolveReason | TlsReason): string =>
   reason.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`).trim()
+
+/** Why an attempt failed: of TLS, why that did. */
+export const failureText = ({ cause, reason }: AttemptError): string =>
+  isTlsError(cause) ? `TLS: ${reasonText(cause.reason)}` : reasonText(reason)
+
+/** The code of a failed attempt: of TLS, that of it. */
+export const failureCode = ({ cause, code }: AttemptError): string | undefined => isTlsError(cause) ? cause.code : code
+
+/** What was agreed on in a handshake, in short. */
+export const sessionText = ({ alpn, certificates, protocol, resumed, verified }: TlsSession): string =>
+  [
+    protocol,
+    ...alpn === undefined ? [] : [alpn],
+    ...certificates[0] === undefined ? [] : [certificates[0].subject],
+    ...resumed ? ["resumed"] : [],
+    ...verified ? [] : ["NOT VERIFIED"]
+  ].join(", ")
 
 /** What a failed dial came to, in a few words. */
 export const outcomeText = (error: DialError): string => {

@@ -1,9 +1,9 @@
 /**
  * Everything a program on Node needs to dial: the Transport, the system's Resolver, the kernel's
- * source addresses, and a Dialer over them.
+ * source addresses, TLS, and a Dialer over them that speaks it to `tls://` endpoints.
  *
  * To replace one part, provide another layer in its place: `Dialer.layer` over your own `Resolver` and
- * `NodeTransport.layer`, say.
+ * `NodeTransport.layer`, say, and `Tls.layer` over that.
  *
  * @since 0.1.0
  */
@@ -11,9 +11,11 @@ import * as Layer from "effect/Layer"
 import * as Dialer from "../Dialer.js"
 import type { Resolver } from "../Resolver.js"
 import type { SourceAddress } from "../SourceAddress.js"
+import * as Tls from "../Tls.js"
 import type { Transport } from "../Transport.js"
 import * as NodeResolver from "./NodeResolver.js"
 import * as NodeSourceAddress from "./NodeSourceAddress.js"
+import * as NodeTls from "./NodeTls.js"
 import * as NodeTransport from "./NodeTransport.js"
 
 /**
@@ -38,9 +40,9 @@ import * as NodeTransport from "./NodeTransport.js"
  * @since 0.1.0
  * @category layers
  */
-export const layer: Layer.Layer<Dialer.Dialer | Resolver | SourceAddress | Transport> = Layer.provideMerge(
+export const layer: Layer.Layer<Dialer.Dialer | Resolver | SourceAddress | Tls.Tls | Transport> = Layer.provideMerge(
   // Fresh: layers are memoised by reference, and a program that also builds Dialer.layer over another Resolver would
   // share whichever of the two was built first.
-  Layer.fresh(Dialer.layer),
-  Layer.mergeAll(NodeResolver.layer, NodeSourceAddress.layer, NodeTransport.layer)
+  Layer.provide(Layer.fresh(Tls.layer), Layer.fresh(Dialer.layer)),
+  Layer.mergeAll(NodeResolver.layer, NodeSourceAddress.layer, NodeTls.layer, NodeTransport.layer)
 )

@@ -13,12 +13,14 @@ import type { Connection } from "../../src/Connection.js"
 import * as NodeTls from "../../src/node/NodeTls.js"
 import * as NodeTransport from "../../src/node/NodeTransport.js"
 import * as SocketOptions from "../../src/SocketOptions.js"
+import { interruptedAtEveryStep } from "../../src/testing/laws/Law.js"
 import * as Tls from "../../src/Tls.js"
 import type { TlsError, TlsReason } from "../../src/TlsError.js"
+import type { Identity } from "../../src/TlsOptions.js"
 import type { Transport } from "../../src/Transport.js"
 import { certificates, type Issued, revocationList } from "../support/certificates.js"
 import * as Loopback from "../support/loopback.js"
-import { Held, interruptAtEveryStep } from "../support/steps.js"
+import { Held } from "../support/steps.js"
 import * as Servers from "../support/tls.js"
 
 const once = (emitter: EventEmitter | undefined, event: string): Effect.Effect<void> =>
@@ -449,7 +451,7 @@ describe("a secured connection", () => {
             ? key
             : createPrivateKey(key).export({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc", passphrase })
               .toString()
-          const identity: Tls.Identity = {
+          const identity: Identity = {
             certificate,
             key: Redacted.make(pem),
             passphrase: passphrase === undefined ? undefined : Redacted.make(passphrase)
@@ -840,18 +842,19 @@ describe("an upgrade that is interrupted", () => {
       const services = yield* Layer.build(platform)
       const server = yield* Servers.serve({}, Servers.echo)
       const before = Loopback.openSockets()
-      const steps = yield* interruptAtEveryStep(() => ({
-        program: Effect.scoped(Effect.gen(function*() {
-          const connection = yield* secured(server.address, { ...trusting, resume: false })
-          yield* connection.write("x")
-          return yield* readText(connection)
-        })).pipe(Effect.provide(services)),
-        after: () => Effect.void
-      }))
-      expect(steps).toBeGreaterThan(50)
-      const closed = () => server.accepted.every(({ destroyed }) => destroyed)
-      server.accepted.forEach((socket) => socket.destroy())
-      yield* Loopback.until("every socket to be closed", () =>
-        closed() && [...Loopback.openSockets()].every((socket) => before.has(socket)))
-    }).pipe(Effect.scoped), 60_000)
+      const program = Effect.scoped(Effect.gen(function*() {
+        const connection = yield* secured(server.address, { ...trusting, resume: false })
+        yield* connection.write("x")
+        yield* connection.read
+      })).pipe(Effect.provide(services))
+      const steps = yield* interruptedAtEveryStep(program, () =>
+        Loopback.until("what the client had open to be closed", () => {
+          server.accepted.forEach((socket) =>
+            socket.destroy()
+          )
+          return [...Loopback.openSockets()].every((socket) => before.has(socket))
+        }))
+      expect(steps).toBeGreaterThan(100)
+      expect(server.secured.length).toBeGreaterThan(10)
+    }).pipe(Effect.scoped), 120_000)
 })

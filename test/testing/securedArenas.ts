@@ -3,7 +3,6 @@ import { Context, Effect, Layer, Runtime, Scope } from "effect"
 import * as tls from "node:tls"
 import * as Connection from "../../src/Connection.js"
 import { AttemptError } from "../../src/DialError.js"
-import { Carrier } from "../../src/node/internal/carrier.js"
 import * as NodeTls from "../../src/node/NodeTls.js"
 import * as NodeTransport from "../../src/node/NodeTransport.js"
 import { Arena } from "../../src/testing/laws.js"
@@ -11,8 +10,8 @@ import { Tls, type TlsOptions } from "../../src/Tls.js"
 import * as Upgrade from "../../src/Tls.js"
 import { type OpenRequest, type SocketHandle, Transport } from "../../src/Transport.js"
 import { certificates } from "../support/certificates.js"
-import { turns } from "../support/loopback.js"
-import { Accepted, onNode, serve, shaken, simulatedLink, simulatedLoopback } from "./arenas.js"
+import { onNode, simulatedLink, simulatedLoopback } from "./arenas.js"
+import { speakingTls } from "./tlsBehaviour.js"
 
 const context = tls.createSecureContext({ cert: certificates.good.certificate, key: certificates.good.key })
 
@@ -86,26 +85,11 @@ const securing = Layer.scoped(
 /** Real sockets on 127.0.0.1, and TLS over them. */
 export const securedLoopback = Layer.merge(Layer.provide(securing, NodeTransport.layer), onNode(context))
 
-/** A listener of the simulated network speaks TLS as one of Node's does, over the reads and writes of its connection. */
 const accepting = Layer.effect(
   Arena,
   Effect.map(Arena, (arena) => ({
     ...arena,
-    listen: (kind, behaviour) =>
-      arena.listen(kind, (connection) =>
-        Effect.flatMap(Effect.runtime<never>(), (runtime) => {
-          const { handle } = Connection.take(connection)
-          const carrier = new Carrier(handle, runtime, undefined)
-          const socket = new tls.TLSSocket(carrier, { isServer: true, secureContext: context })
-          // Which a TLS socket without a server swallows.
-          carrier.on("error", (error) => socket.destroy(error))
-          const abort = () => {
-            Runtime.runSync(runtime)(handle.close("abort"))
-            socket.destroy()
-          }
-          const accepted = new Accepted(socket, connection.localAddress, connection.remoteAddress, { abort })
-          return Effect.zipRight(shaken(socket), serve(Connection.fromHandle(accepted, "stream"), behaviour))
-        }))
+    listen: (kind, behaviour) => arena.listen(kind, speakingTls(context, behaviour))
   }))
 )
 
@@ -115,6 +99,3 @@ const simulated = <E>(arena: Layer.Layer<Transport | Arena, E>) =>
 export const securedSimulatedLoopback = simulated(simulatedLoopback)
 
 export const securedSimulatedLink = simulated(simulatedLink)
-
-/** Node's TLS over a stream of JavaScript moves by turns of the event loop. */
-export const idle = turns(12)

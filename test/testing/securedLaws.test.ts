@@ -1,7 +1,8 @@
 import type { Effect } from "effect"
 import { Simulation } from "../../src/testing/index.js"
 import { connectionLaws } from "../../src/testing/laws.js"
-import { idle, securedLoopback, securedSimulatedLink, securedSimulatedLoopback } from "./securedArenas.js"
+import { securedLoopback, securedSimulatedLink, securedSimulatedLoopback } from "./securedArenas.js"
+import { idle } from "./tlsBehaviour.js"
 
 const virtual = { run: <A, E>(effect: Effect.Effect<A, E>) => Simulation.run(effect, { idle }) }
 

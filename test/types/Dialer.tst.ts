@@ -8,6 +8,7 @@ import type * as Endpoint from "../../src/Endpoint.js"
 import type { NodeNetwork } from "../../src/node/index.js"
 import type { Resolver } from "../../src/Resolver.js"
 import type { SourceAddress } from "../../src/SourceAddress.js"
+import * as Tls from "../../src/Tls.js"
 import type { Transport } from "../../src/Transport.js"
 
 declare const endpoint: Endpoint.Endpoint
@@ -47,6 +48,15 @@ test("an endpoint is text or an Endpoint, and a duration has a unit", () => {
   expect(Dialer.dial).type.not.toBeCallableWith("example.com:80", { timeOut: "5 seconds" })
 })
 
-test("the network of Node gives the Dialer and both ports, and needs nothing", () => {
-  expect<typeof NodeNetwork.layer>().type.toBe<Layer.Layer<Dialer.Dialer | Resolver | SourceAddress | Transport>>()
+test("the network of Node gives the Dialer and its ports, and needs nothing", () => {
+  expect<typeof NodeNetwork.layer>().type.toBe<
+    Layer.Layer<Dialer.Dialer | Resolver | SourceAddress | Tls.Tls | Transport>
+  >()
+})
+
+test("TLS is a Dialer made from a Dialer, and a dial with it gives a connection that is known to be secured", () => {
+  expect(Tls.layer).type.toBe<Layer.Layer<Dialer.Dialer, never, Dialer.Dialer | Tls.Tls>>()
+  expect(Tls.dial("tls://example.com:443", { alpn: ["h2"], timeout: "5 seconds" })).type.toBe<
+    Effect.Effect<Tls.Secured, DialError, Dialer.Dialer | Tls.Tls | Scope.Scope>
+  >()
 })

@@ -3,6 +3,8 @@
  * a read that did not fill its buffer for a clean end, and what was cut off by a reset looks whole; a read that begins in
  * the next phase is told the truth.
  */
+// Not the global one, which a test of whoever uses this may have faked.
+import { setImmediate } from "node:timers"
 
 export interface Resting {
   /** The next phase has come. */

@@ -6,7 +6,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { createHash, X509Certificate } from "node:crypto"
 import * as NodeTls from "node:tls"
-import { defaultMinVersion, type Identity, type TlsOptions } from "../../Tls.js"
+import { defaultMinVersion, type Identity, type TlsOptions } from "../../TlsOptions.js"
 
 /** OpenSSL's context for some options. */
 export interface TlsContext {
