@@ -15,15 +15,16 @@
  */
 import type * as Net from "node:net"
 import * as Stream from "node:stream"
-import type * as Address from "../../Address.js"
 import type { Connection } from "../../Connection.js"
 import { ConnectionLost } from "../../DialError.js"
 import { isSecured } from "../../Tls.js"
+import { addressView, none } from "./addressView.js"
 import { type Channel, type Fork, make, type Receiver } from "./channel.js"
 import { IdleTimer } from "./idleTimer.js"
 import type { Line } from "./line.js"
 import { closed, endedByPeer, withCode } from "./nodeError.js"
 import { tlsView } from "./tlsView.js"
+import { Tuning } from "./tuning.js"
 
 type Done = (error?: Error | null) => void
 
@@ -40,9 +41,11 @@ export class DialedSocket extends Stream.Duplex implements Net.Socket {
   timeout?: number
   readonly autoSelectFamilyAttemptedAddresses: Array<string> = []
 
+  readonly #line: Line
   #started = false
   #channel: Channel | undefined
-  #connection: Connection | undefined
+  #local = none
+  #remote = none
   #reset = false
   #peerEnded = false
   /** Whether the stream asked for bytes that have not come. */
@@ -54,24 +57,22 @@ export class DialedSocket extends Stream.Duplex implements Net.Socket {
   #endDone: Done | undefined
   #bytesRead = 0
   #bytesWritten = 0
-  #noDelay: boolean | undefined
-  #keepAlive: readonly [boolean, number] | undefined
-  #unref = false
-  #queued = 0
-  readonly #idle = new IdleTimer(() => this.#idled())
+  readonly #tuning = new Tuning()
+  readonly #idle = new IdleTimer(() => this.emit("timeout"), () => this.#channel?.socket)
   readonly #receiver: Receiver = {
     bytes: (bytes) => this.#arrived(bytes),
     end: () => this.#ended(),
     lost: (error) => this.#lost(error)
   }
 
-  constructor(private readonly line: Line, options: StreamOptions) {
+  constructor(line: Line, options: StreamOptions) {
     super({
       allowHalfOpen: options.allowHalfOpen ?? false,
       // Told with `hadError`, and once nothing is open: see `_destroy`.
       emitClose: false,
       ...(options.highWaterMark === undefined ? {} : { highWaterMark: options.highWaterMark })
     })
+    this.#line = line
     this.on("end", onPeerEnd)
     this.on("newListener", onNewListener)
     if (options.signal !== undefined) Stream.addAbortSignal(options.signal, this)
@@ -97,7 +98,7 @@ export class DialedSocket extends Stream.Duplex implements Net.Socket {
     this.#started = true
     this.off("newListener", onNewListener)
     this.#idle.touch()
-    this.line.open((outcome, fork) => {
+    this.#line.open((outcome, fork) => {
       if (outcome instanceof Error) this.destroy(withCode(outcome))
       else this.#connected(outcome, fork)
     })
@@ -107,21 +108,18 @@ export class DialedSocket extends Stream.Duplex implements Net.Socket {
   adopt(): this {
     this.#started = true
     this.off("newListener", onNewListener)
-    this.line.open((connection, fork) => this.#take(connection as Connection, fork))
+    this.#line.open((connection, fork) => this.#take(connection as Connection, fork))
     process.nextTick(() => this.#startReading())
     return this
   }
 
   #take(connection: Connection, fork: Fork): void {
     this.connecting = false
-    this.#connection = connection
+    this.#local = addressView(connection.localAddress)
+    this.#remote = addressView(connection.remoteAddress)
     if (isSecured(connection)) Object.assign(this, tlsView(connection.tls))
-    const channel = this.#channel = make(connection, fork, this.#receiver)
-    const { socket } = channel
-    if (socket === undefined) return
-    if (this.#noDelay !== undefined) socket.setNoDelay(this.#noDelay)
-    if (this.#keepAlive !== undefined) socket.setKeepAlive(...this.#keepAlive)
-    if (this.#unref) socket.unref()
+    this.#channel = make(connection, fork, this.#receiver)
+    this.#tuning.apply(this.#channel.socket)
   }
 
   #connected(connection: Connection, fork: Fork): void {
@@ -164,17 +162,6 @@ export class DialedSocket extends Stream.Duplex implements Net.Socket {
     if (!(error instanceof ConnectionLost) || error.reason !== "End") this.destroy(withCode(error))
     // Both have ended: what is unread is still to be read, and then the stream destroys itself.
     else if (!this.#peerEnded || !this.writableFinished) this.destroy()
-  }
-
-  #idled(): void {
-    // Written bytes that the kernel takes from Node little by little are activity which calls nobody.
-    const queued = queuedBytes(this.#channel?.socket)
-    if (queued > 0 && queued !== this.#queued) {
-      this.#queued = queued
-      this.#idle.touch()
-    } else {
-      this.emit("timeout")
-    }
   }
 
   // -------------------------------------------------------------------------------------------------------------------
@@ -248,7 +235,7 @@ export class DialedSocket extends Stream.Duplex implements Net.Socket {
     this.connecting = false
     this.#channel = undefined
     this.#idle.stop()
-    this.line.close(this.#reset, () => {
+    this.#line.close(this.#reset, () => {
       this.#settleWrite(error ?? closed(early ? "ERR_SOCKET_CLOSED_BEFORE_CONNECTION" : "ERR_SOCKET_CLOSED"))
       this.emit("close", error !== null)
     })
@@ -282,32 +269,27 @@ export class DialedSocket extends Stream.Duplex implements Net.Socket {
   }
 
   setNoDelay(enable = true): this {
-    this.#noDelay = Boolean(enable)
-    this.#channel?.socket?.setNoDelay(this.#noDelay)
+    this.#tuning.noDelay(Boolean(enable))
     return this
   }
 
   setKeepAlive(enable = false, initialDelay = 0): this {
-    this.#keepAlive = [Boolean(enable), initialDelay]
-    this.#channel?.socket?.setKeepAlive(...this.#keepAlive)
+    this.#tuning.keepAlive(Boolean(enable), initialDelay)
     return this
   }
 
   ref(): this {
-    this.#unref = false
-    this.#channel?.socket?.ref()
+    this.#tuning.ref()
     return this
   }
 
   unref(): this {
-    this.#unref = true
-    this.#channel?.socket?.unref()
+    this.#tuning.unref()
     return this
   }
 
   address(): Net.AddressInfo | {} {
-    const { localAddress: address, localFamily: family, localPort: port } = this
-    return (address as string | undefined) === undefined ? {} : { address, family, port }
+    return { ...this.#local }
   }
 
   get pending(): boolean {
@@ -333,30 +315,30 @@ export class DialedSocket extends Stream.Duplex implements Net.Socket {
     return this.#bytesWritten + this.writableLength
   }
 
-  // These three are `string?` in Node's types, which under exactOptionalPropertyTypes no getter can be.
+  // The local ones are optional in Node's types, which under exactOptionalPropertyTypes no getter can be.
 
   get localAddress(): string {
-    return hostOf(this.#connection?.localAddress) as string
+    return this.#local.address as string
   }
 
   get localPort(): number {
-    return portOf(this.#connection?.localAddress) as number
+    return this.#local.port as number
   }
 
   get localFamily(): string {
-    return familyOf(this.#connection?.localAddress) as string
+    return this.#local.family as string
   }
 
   get remoteAddress(): string | undefined {
-    return hostOf(this.#connection?.remoteAddress)
+    return this.#remote.address
   }
 
   get remotePort(): number | undefined {
-    return portOf(this.#connection?.remoteAddress)
+    return this.#remote.port
   }
 
   get remoteFamily(): string | undefined {
-    return familyOf(this.#connection?.remoteAddress)
+    return this.#remote.family
   }
 }
 
@@ -387,17 +369,3 @@ function writeAfterPeerEnd(this: DialedSocket, ...args: ReadonlyArray<unknown>):
   this.destroy(error)
   return false
 }
-
-/** Private to Node, and needed for nothing but its own idle timer's rule: without it such a write is idleness. */
-const queuedBytes = (socket: Net.Socket | undefined): number =>
-  (socket as { readonly _handle?: { readonly writeQueueSize?: number } | null } | undefined)?._handle
-    ?.writeQueueSize ?? 0
-
-const hostOf = (address: Address.SocketAddress | undefined): string | undefined =>
-  address === undefined || address._tag === "Unix" ? undefined : address.ip.toString()
-
-const portOf = (address: Address.SocketAddress | undefined): number | undefined =>
-  address === undefined || address._tag === "Unix" ? undefined : address.port
-
-const familyOf = (address: Address.SocketAddress | undefined): string | undefined =>
-  address === undefined || address._tag === "Unix" ? undefined : address._tag === "Inet4" ? "IPv4" : "IPv6"

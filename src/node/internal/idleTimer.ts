@@ -2,12 +2,16 @@
  * The idle timer of a socket, with the meaning of `net.Socket.setTimeout`: it rings once after so long without activity,
  * does nothing else, is rearmed by the next activity, and keeps no process alive.
  */
+import type * as Net from "node:net"
 import { clearTimeout, setTimeout } from "node:timers"
 
 export class IdleTimer {
   #timer: NodeJS.Timeout | undefined
+  /** How many bytes were unsent when it last rang. */
+  #queued = 0
 
-  constructor(private readonly ring: () => void) {}
+  /** `socketOf` is the socket of Node under it, where there is one. */
+  constructor(private readonly ring: () => void, private readonly socketOf: () => Net.Socket | undefined) {}
 
   /** Watch for so many milliseconds of idleness from now on; 0 for no more. Throws as Node does for what is no time. */
   start(millis: number): void {
@@ -22,7 +26,7 @@ export class IdleTimer {
       })
     }
     this.stop()
-    if (millis > 0) this.#timer = setTimeout(this.ring, Math.min(millis, longest)).unref()
+    if (millis > 0) this.#timer = setTimeout(() => this.#rang(), Math.min(millis, longest)).unref()
   }
 
   /** There was activity. */
@@ -34,7 +38,23 @@ export class IdleTimer {
     clearTimeout(this.#timer)
     this.#timer = undefined
   }
+
+  #rang(): void {
+    // What was written and goes little by little is activity that calls nobody.
+    const queued = queuedBytes(this.socketOf())
+    if (queued > 0 && queued !== this.#queued) {
+      this.#queued = queued
+      this.touch()
+    } else {
+      this.ring()
+    }
+  }
 }
 
 /** The longest that Node's timers know. */
 const longest = 2 ** 31 - 1
+
+/** Private to Node, and needed for this alone, as by its own sockets: without it such a write is idleness. */
+const queuedBytes = (socket: Net.Socket | undefined): number =>
+  (socket as { readonly _handle?: { readonly writeQueueSize?: number } | null } | undefined)?._handle
+    ?.writeQueueSize ?? 0

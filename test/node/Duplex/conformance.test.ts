@@ -402,6 +402,16 @@ const scenes: ReadonlyArray<Scene> = [
       })
   },
   {
+    name: "a write that the kernel does not take is idleness in the end",
+    play: (stage) =>
+      Effect.gen(function*() {
+        yield* stage.connected
+        stage.socket.setTimeout(20, () => stage.socket.destroy())
+        stage.socket.write(Buffer.alloc(16 * 1024 * 1024))
+        yield* stage.closed
+      })
+  },
+  {
     name: "a timeout of idleness rings while connecting",
     to: "a listener that is silent",
     play: (stage) =>
