@@ -4,7 +4,18 @@ import type { Duplex } from "effect-dial/node"
 import { redisOver } from "../../scratchpad/examples/recipes/ioredis.js"
 import { until } from "../support/loopback.js"
 import { redis } from "../support/servers.js"
-import { dualStack, leavesNoConnection, network, ours, program, recipe, refusing, rejection, Server } from "./recipe.js"
+import {
+  dualStack,
+  leavesNoConnection,
+  network,
+  ours,
+  program,
+  recipe,
+  refusing,
+  rejection,
+  Server,
+  trusting
+} from "./recipe.js"
 
 const client = (runtime: Duplex.DialerRuntime, endpoint: string, options: Parameters<typeof redisOver>[2] = {}) =>
   Effect.acquireRelease(
@@ -46,6 +57,21 @@ recipe("ioredis over our connections", redis, (it) => {
       const errors = collected(other)
       yield* until("a handshake to fail", () => errors.length > 0)
       expect(String(errors[0])).toMatch(/altnames/)
+    }))))
+
+  it.scoped("takes a tls:// endpoint, whose dial verifies the certificate", () =>
+    leavesNoConnection(Effect.scoped(Effect.gen(function*() {
+      const { tlsPort } = yield* Server
+      const runtime = yield* trusting
+      const db = yield* client(runtime, `tls://db.test:${tlsPort}`)
+      expect(yield* Effect.promise(() => db.ping())).toBe("PONG")
+      const other = yield* client(runtime, `tls://other.test:${tlsPort}`)
+      const errors = collected(other)
+      yield* until("a handshake to fail", () => errors.length > 0)
+      expect(ours(errors[0])).toMatchObject({
+        _tag: "AllAttemptsFailed",
+        attempts: [{ error: { cause: { _tag: "TlsError", reason: "WrongName" } } }]
+      })
     }))))
 
   it.scoped("goes on by itself once a server that was killed is back, with what it was asked meanwhile", () =>

@@ -4,7 +4,7 @@ import type { Duplex } from "effect-dial/node"
 import { clientOver } from "../../scratchpad/examples/recipes/mqtt.js"
 import { until } from "../support/loopback.js"
 import { mosquitto } from "../support/servers.js"
-import { dualStack, leavesNoConnection, network, ours, program, recipe, refusing, Server } from "./recipe.js"
+import { dualStack, leavesNoConnection, network, ours, program, recipe, refusing, Server, trusting } from "./recipe.js"
 
 /** A client with what it has heard and what went wrong. */
 const client = (runtime: Duplex.DialerRuntime, endpoint: string, tls?: Parameters<typeof clientOver>[3]) =>
@@ -46,6 +46,20 @@ recipe("mqtt.js over our connections", mosquitto, (it) => {
       const other = yield* client(runtime, `db.test:${tlsPort}`, { ca: authority, servername: "other.test" })
       yield* until("a handshake to fail", () => other.errors.length > 0)
       expect(String(other.errors[0])).toMatch(/altnames/)
+    }))))
+
+  it.scoped("takes a tls:// endpoint, whose dial verifies the certificate", () =>
+    leavesNoConnection(Effect.scoped(Effect.gen(function*() {
+      const { tlsPort } = yield* Server
+      const runtime = yield* trusting
+      const { client: bus } = yield* client(runtime, `tls://db.test:${tlsPort}`)
+      yield* Effect.promise(() => bus.publishAsync("secret", "told", { qos: 1 }))
+      const { errors } = yield* client(runtime, `tls://other.test:${tlsPort}`)
+      yield* until("a handshake to fail", () => errors.length > 0)
+      expect(ours(errors[0])).toMatchObject({
+        _tag: "AllAttemptsFailed",
+        attempts: [{ error: { cause: { _tag: "TlsError", reason: "WrongName" } } }]
+      })
     }))))
 
   it.scoped("goes on by itself once a server that was killed is back, with what it was told meanwhile", () =>

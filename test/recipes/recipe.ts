@@ -7,8 +7,8 @@
  */
 import { layer, type Vitest } from "@effect/vitest"
 import { Context, Effect, Layer, ManagedRuntime, type Scope } from "effect"
-import { Address, Dialer, DialError, Resolver } from "effect-dial"
-import { NodeTransport } from "effect-dial/node"
+import { Address, Dialer, DialError, Resolver, Tls } from "effect-dial"
+import { NodeTls, NodeTransport } from "effect-dial/node"
 import { spawn } from "node:child_process"
 import { text } from "node:stream/consumers"
 import { fileURLToPath } from "node:url"
@@ -50,15 +50,32 @@ export const dualStack: Effect.Effect<
   return yield* network(["::1", "127.0.0.2", "127.0.0.1"])
 })
 
+type Runtime = ManagedRuntime.ManagedRuntime<Dialer.Dialer, never>
+
+const dialerOf = (names: ReadonlyArray<string>, addresses: ReadonlyArray<string>): Layer.Layer<Dialer.Dialer> => {
+  const found = addresses.map(Address.unsafeParse)
+  const resolver = Resolver.layerStatic(Object.fromEntries(names.map((name) => [name, found])))
+  return Layer.provide(Dialer.layer, Layer.merge(resolver, NodeTransport.layer))
+}
+
+const running = (dialer: Layer.Layer<Dialer.Dialer>): Effect.Effect<Runtime, never, Scope.Scope> =>
+  Effect.acquireRelease(Effect.sync(() => ManagedRuntime.make(dialer)), (runtime) => runtime.disposeEffect)
+
 /** A name, `db.test`, is 127.0.0.1. */
 export const network = (
   addresses: ReadonlyArray<string> = ["127.0.0.1"],
   name = "db.test"
-): Effect.Effect<ManagedRuntime.ManagedRuntime<Dialer.Dialer, never>, never, Scope.Scope> => {
-  const resolver = Resolver.layerStatic({ [name]: addresses.map(Address.unsafeParse) })
-  const dialer = Layer.provide(Dialer.layer, Layer.merge(resolver, NodeTransport.layer))
-  return Effect.acquireRelease(Effect.sync(() => ManagedRuntime.make(dialer)), (runtime) => runtime.disposeEffect)
-}
+): Effect.Effect<Runtime, never, Scope.Scope> => running(dialerOf([name], addresses))
+
+/** `db.test` and `other.test` are 127.0.0.1, and `tls://` endpoints are trusted for what the test's authority signed. */
+export const trusting: Effect.Effect<Runtime, never, Scope.Scope | Server> = Effect.flatMap(
+  Server,
+  ({ authority }) =>
+    running(Layer.provide(
+      Tls.layerWith({ roots: authority }),
+      Layer.merge(dialerOf(["db.test", "other.test"], ["127.0.0.1"]), NodeTls.layer)
+    ))
+)
 
 /** Our error in what a client of Node threw: the very error, or what it was caused by. */
 export const ours = (error: unknown): DialError.DialError | undefined =>

@@ -4,7 +4,8 @@
  * What a client of Node decides by is `code`. An error that has none of its own, because it tells of several attempts,
  * gets the code of the first of them, as Node's own error for several addresses does.
  */
-import type { AttemptReport, DialError, ResolveReason } from "../../DialError.js"
+import type { AttemptError, AttemptReport, DialError, ResolveReason } from "../../DialError.js"
+import { isTlsError } from "../../TlsError.js"
 
 /** The same error, with a `code` where there is one to tell. */
 export const withCode = (error: Error): Error => {
@@ -28,8 +29,14 @@ const codeOf = (error: DialError): string | undefined => {
 }
 
 const attemptCode = (report: AttemptReport): string | undefined =>
-  report.outcome === "Failed"
-    ? report.error.code ?? (report.error.reason === "AttemptTimeout" ? "ETIMEDOUT" : undefined)
+  report.outcome === "Failed" ? report.error.code ?? reasonCode(report.error) : undefined
+
+/** Above the socket there are other codes, and where there is none there must be one: mqtt.js drops an error without. */
+const reasonCode = ({ cause, reason }: AttemptError): string | undefined =>
+  reason === "AttemptTimeout" || (isTlsError(cause) && cause.reason === "HandshakeTimeout")
+    ? "ETIMEDOUT"
+    : reason === "NotEstablished"
+    ? (isTlsError(cause) ? cause.code : undefined) ?? "EPROTO"
     : undefined
 
 const resolveCodes: { readonly [reason in ResolveReason]?: string } = {

@@ -4,10 +4,13 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, type Scope } from "effect"
 import * as tls from "node:tls"
+import * as Address from "../../../src/Address.js"
 import * as Attempt from "../../../src/Attempt.js"
+import * as Dialer from "../../../src/Dialer.js"
 import * as Duplex from "../../../src/node/Duplex.js"
 import * as NodeTls from "../../../src/node/NodeTls.js"
 import * as NodeTransport from "../../../src/node/NodeTransport.js"
+import * as Resolver from "../../../src/Resolver.js"
 import * as SocketOptions from "../../../src/SocketOptions.js"
 import * as Tls from "../../../src/Tls.js"
 import type { Transport } from "../../../src/Transport.js"
@@ -79,6 +82,26 @@ describe("a stream over TLS", () => {
       socket.end(bytes)
       const echoed = yield* Effect.promise(() => socket.toArray())
       expect(Buffer.concat(echoed).equals(bytes)).toBe(true)
+    }))
+
+  scenario("that cannot be made fails with the code that a TLSSocket fails with", () =>
+    Effect.gen(function*() {
+      const server = yield* Servers.serve({}, Servers.echo)
+      const host = Address.unsafeParse("127.0.0.1")
+      const sockets = Layer.provide(
+        Dialer.layer,
+        Layer.merge(Resolver.layerStatic({ "other.test": [host] }), NodeTransport.layer)
+      )
+      const secured = Layer.provide(Tls.layerWith({ roots }), Layer.merge(sockets, NodeTls.layer))
+      const runtime = yield* Layer.toRuntime(secured)
+      const codeOf = (socket: Duplex.Duplex | tls.TLSSocket) =>
+        Effect.promise(() =>
+          new Promise((resolve) => socket.once("error", (error) => resolve("code" in error && error.code)))
+        )
+      const theirs = tls.connect({ port: server.port, host: "127.0.0.1", servername: "other.test", ca: roots })
+      const ours = Duplex.lazy(runtime, `tls://other.test:${server.port}`).resume()
+      expect(yield* codeOf(theirs)).toBe("ERR_TLS_CERT_ALTNAME_INVALID")
+      expect(yield* codeOf(ours)).toBe("ERR_TLS_CERT_ALTNAME_INVALID")
     }))
 
   scenario(
