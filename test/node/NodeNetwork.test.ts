@@ -2,10 +2,12 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Option } from "effect"
 import * as Address from "../../src/Address.js"
 import * as Dialer from "../../src/Dialer.js"
+import * as DnsResolver from "../../src/DnsResolver.js"
 import * as NodeNetwork from "../../src/node/NodeNetwork.js"
 import * as NodeTransport from "../../src/node/NodeTransport.js"
 import * as Resolver from "../../src/Resolver.js"
 import * as Loopback from "../support/loopback.js"
+import { serve } from "../support/nameServer.js"
 
 describe("NodeNetwork.layer", () => {
   it.live("is all that a dial of a name needs: question, answer and end over a real socket", () =>
@@ -29,6 +31,18 @@ describe("NodeNetwork.layer", () => {
       yield* connection.write("still open")
       expect(Loopback.text(yield* peer.read(10))).toBe("still open")
     }))))
+
+  it.live("over other names it is the same: a name server of its own, reached over its own sockets", () =>
+    Loopback.leavesNoSocket(Effect.scoped(
+      Effect.gen(function*() {
+        const listener = yield* Loopback.listen({ host: "127.0.0.7" })
+        const server = yield* serve({ "db.test": { A: ["127.0.0.7"] } })
+        const network = NodeNetwork.layerOver(DnsResolver.layerServers({ servers: [server.address] }))
+        const endpoint = `db.test:${Loopback.portNumber(listener.address)}`
+        const connection = yield* Effect.provide(Dialer.dial(endpoint), network)
+        expect(String(connection.remoteAddress)).toBe(String(listener.address))
+      })
+    )))
 
   it.live("a part is replaced by another layer in its place: pinned names over real sockets", () =>
     Loopback.leavesNoSocket(Effect.scoped(
