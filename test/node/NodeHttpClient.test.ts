@@ -6,21 +6,32 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option, type Scope, Stream } from "effect"
 import * as http from "node:http"
+import * as https from "node:https"
 import type * as net from "node:net"
 import * as Address from "../../src/Address.js"
 import * as Dialer from "../../src/Dialer.js"
 import { AllAttemptsFailed, ConnectionLost, DialTimeout, ResolveError } from "../../src/DialError.js"
 import * as NodeHttpClient from "../../src/node/NodeHttpClient.js"
+import * as NodeTls from "../../src/node/NodeTls.js"
 import * as NodeTransport from "../../src/node/NodeTransport.js"
 import * as Resolver from "../../src/Resolver.js"
+import * as Tls from "../../src/Tls.js"
+import { isTlsError } from "../../src/TlsError.js"
+import { certificates, type Issued } from "../support/certificates.js"
 import * as Loopback from "../support/loopback.js"
 
 const names = Resolver.layerStatic({
+  "db.test": [Address.unsafeParse("127.0.0.1")],
   "api.test": [Address.unsafeParse("127.0.0.1")],
   "dual.test": ["127.0.0.2", "127.0.0.1"].map(Address.unsafeParse)
 })
 
 const network = Layer.provide(Layer.fresh(Dialer.layer), Layer.merge(names, NodeTransport.layer))
+
+/** The same, and it speaks TLS and trusts our root. */
+const secureNetwork = Tls.layerWith({ roots: certificates.root.certificate }).pipe(
+  Layer.provide(Layer.merge(network, NodeTls.layer))
+)
 
 type Dial = Dialer.DialOptions
 
@@ -41,14 +52,15 @@ interface Server {
 
 const serve = (
   listener: http.RequestListener,
-  at: { readonly host: string } | { readonly path: string } = { host: "127.0.0.1" }
+  at: { readonly host: string } | { readonly path: string } = { host: "127.0.0.1" },
+  make: (listener: http.RequestListener) => http.Server = http.createServer
 ): Effect.Effect<Server, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
       Effect.async<{ server: http.Server; sockets: Set<net.Socket>; accepted: { n: number } }>((resume) => {
         const sockets = new Set<net.Socket>()
         const accepted = { n: 0 }
-        const server = http.createServer(listener)
+        const server = make(listener)
         server.on("connection", (socket) => {
           accepted.n += 1
           sockets.add(socket)
@@ -77,6 +89,10 @@ const serve = (
     }
   )
 
+/** Over TLS, with a certificate of its own. */
+const serveSecurely = (listener: http.RequestListener, { certificate: cert, key }: Issued = certificates.good) =>
+  serve(listener, undefined, (listener) => https.createServer({ cert, key }, listener))
+
 /** Says what it was asked. */
 const echo: http.RequestListener = (request, response) => {
   const chunks: Array<Buffer> = []
@@ -92,12 +108,14 @@ describe.each(clients)("the HttpClient over %s", (_, layer) => {
   const test = (
     name: string,
     self: () => Effect.Effect<void, unknown, Scope.Scope | HttpClient.HttpClient>,
-    dial?: Dial
+    options: { readonly dial?: Dial; readonly over?: Layer.Layer<Dialer.Dialer> } = {}
   ) =>
     it.live(name, () =>
       Loopback.leavesNoSocket(
-        // The client is closed before its servers are.
-        Effect.scoped(Effect.provide(Effect.scoped(Effect.suspend(self)), Layer.provide(layer(dial), network)))
+        Effect.scoped(Effect.provide(
+          Effect.scoped(Effect.suspend(self)),
+          Layer.provide(layer(options.dial), options.over ?? network)
+        ))
       ))
 
   test("sends requests, with bodies and without, to names that only our resolver knows", () =>
@@ -181,7 +199,7 @@ describe.each(clients)("the HttpClient over %s", (_, layer) => {
       const silent = yield* Loopback.silent()
       const error = yield* Effect.flip(text(`http://api.test:${Loopback.portNumber(silent)}/`))
       expect(Option.getOrThrow(NodeHttpClient.dialErrorOf(error))).toBeInstanceOf(DialTimeout)
-    }), { timeout: 50 })
+    }), { dial: { timeout: 50 } })
 
   test("fails a request whose connection is reset with the loss", () =>
     Effect.gen(function*() {
@@ -200,6 +218,52 @@ describe.each(clients)("the HttpClient over %s", (_, layer) => {
       )
       expect(accepted()).toBe(0)
     }))
+
+  test("sends requests over TLS, and keeps its connections", () =>
+    Effect.gen(function*() {
+      const server = yield* serveSecurely(echo)
+      for (const n of [1, 2, 3]) {
+        expect(yield* text(`https://db.test:${server.port}/${n}`)).toBe(`GET /${n}`)
+        yield* Loopback.turns(5)
+      }
+      const body = "x".repeat(1_000_000)
+      const post = HttpClientRequest.post(`https://db.test:${server.port}/`).pipe(HttpClientRequest.bodyText(body))
+      expect(yield* Effect.flatMap(HttpClient.execute(post), (response) => response.text)).toBe(`POST / ${body}`)
+      expect(server.accepted()).toBe(1)
+    }), { over: secureNetwork })
+
+  test(
+    "fails a request over TLS with what is wrong with the certificate behind its RequestError",
+    () =>
+      Effect.gen(function*() {
+        const wrong = [
+          [certificates.expired, "db.test", "Expired"],
+          [certificates.good, "api.test", "WrongName"],
+          [certificates.untrusted, "db.test", "UntrustedRoot"]
+        ] as const
+        for (const [certificate, host, reason] of wrong) {
+          const { port } = yield* serveSecurely(echo, certificate)
+          const error = yield* Effect.flip(text(`https://${host}:${port}/`))
+          const dialError = Option.getOrThrow(NodeHttpClient.dialErrorOf(error))
+          const [attempt] = dialError._tag === "AllAttemptsFailed" ? dialError.attempts : []
+          const cause = attempt?.outcome === "Failed" ? attempt.error.cause : undefined
+          expect(isTlsError(cause) ? cause.reason : cause).toBe(reason)
+        }
+      }),
+    { over: secureNetwork }
+  )
+
+  test("cancels the dial of a request that is interrupted in its handshake", () =>
+    Effect.gen(function*() {
+      // It accepts, and says nothing.
+      const listener = yield* Loopback.listen()
+      const port = Loopback.portNumber(listener.address)
+      const request = yield* Effect.fork(text(`https://db.test:${port}/`))
+      const peer = yield* listener.accept
+      yield* peer.read(1)
+      yield* Fiber.interrupt(request)
+      yield* peer.closed
+    }), { over: secureNetwork })
 
   test("cancels the dial of a request that is interrupted", () =>
     Effect.gen(function*() {

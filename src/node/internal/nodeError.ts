@@ -31,12 +31,15 @@ const codeOf = (error: DialError): string | undefined => {
 const attemptCode = (report: AttemptReport): string | undefined =>
   report.outcome === "Failed" ? report.error.code ?? reasonCode(report.error) : undefined
 
-/** Above the socket there are other codes, and where there is none there must be one: mqtt.js drops an error without. */
+/**
+ * Above the socket there are other codes, and where there is none there must be one: mqtt.js drops an error without. Of
+ * an attempt that connected and was not established it is the code of what failed then.
+ */
 const reasonCode = ({ cause, reason }: AttemptError): string | undefined =>
   reason === "AttemptTimeout" || (isTlsError(cause) && cause.reason === "HandshakeTimeout")
     ? "ETIMEDOUT"
     : reason === "NotEstablished"
-    ? (isTlsError(cause) ? cause.code : undefined) ?? "EPROTO"
+    ? (cause as NodeJS.ErrnoException | undefined)?.code ?? "EPROTO"
     : undefined
 
 const resolveCodes: { readonly [reason in ResolveReason]?: string } = {

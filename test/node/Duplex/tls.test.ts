@@ -7,6 +7,7 @@ import * as tls from "node:tls"
 import * as Address from "../../../src/Address.js"
 import * as Attempt from "../../../src/Attempt.js"
 import * as Dialer from "../../../src/Dialer.js"
+import { AllAttemptsFailed } from "../../../src/DialError.js"
 import * as Duplex from "../../../src/node/Duplex.js"
 import * as NodeTls from "../../../src/node/NodeTls.js"
 import * as NodeTransport from "../../../src/node/NodeTransport.js"
@@ -44,6 +45,16 @@ const viewOf = (socket: Duplex.Duplex | tls.TLSSocket) => ({
   raw: socket.getPeerCertificate?.().raw,
   fingerprint: socket.getPeerX509Certificate?.()?.fingerprint256
 })
+
+/** A network that trusts our root and speaks TLS to `db.test`, which is this machine. */
+const network = Tls.layerWith({ roots }).pipe(
+  Layer.provide(Layer.fresh(Dialer.layer)),
+  Layer.provide(Layer.mergeAll(
+    NodeTls.layer,
+    NodeTransport.layer,
+    Resolver.layerStatic({ "db.test": [Address.unsafeParse("127.0.0.1")] })
+  ))
+)
 
 const securedOver = (server: Servers.Server, options: Tls.TlsOptions) =>
   Effect.flatMap(
@@ -121,4 +132,51 @@ describe("a stream over TLS", () => {
         socket.destroy()
       })
   )
+
+  scenario(
+    "is dialed as a tls endpoint: told of once it is secure, with what was written before it",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* Servers.serve({}, Servers.echo)
+        const runtime = yield* Effect.provide(Effect.runtime<Dialer.Dialer>(), network)
+        const socket = Duplex.lazy(runtime, `tls://db.test:${server.port}`)
+        const seen: Array<string> = []
+        for (const event of ["connect", "ready", "secureConnect", "end", "close"]) {
+          socket.on(event, () => seen.push(`${event}${event === "connect" ? ` ${socket.authorized}` : ""}`))
+        }
+        socket.end("secret")
+        const echoed = yield* Effect.promise(() => socket.toArray())
+        expect(Buffer.concat(echoed).toString()).toBe("secret")
+        yield* Loopback.until("the close", () => seen.includes("close"))
+        expect(seen).toEqual(["connect true", "ready", "secureConnect", "end", "close"])
+        expect(server.secured.map((far) => [far.servername, far.encrypted])).toEqual([["db.test", true]])
+      })
+  )
+
+  scenario(
+    "whose certificate is refused has the error of the dial, with the code that Node would give",
+    () =>
+      Effect.gen(function*() {
+        const server = yield* Servers.serve(Servers.withIdentity(certificates.expired))
+        const runtime = yield* Effect.provide(Effect.runtime<Dialer.Dialer>(), network)
+        const error: unknown = yield* Effect.promise(() =>
+          Duplex.connect(runtime, `tls://db.test:${server.port}`).catch((error: unknown) => error)
+        )
+        expect(error).toBeInstanceOf(AllAttemptsFailed)
+        expect((error as NodeJS.ErrnoException).code).toBe("CERT_HAS_EXPIRED")
+        expect((error as Error).message).toContain("has expired: CN=expired")
+      })
+  )
+
+  scenario("that is destroyed in the middle of its handshake is gone", () =>
+    Effect.gen(function*() {
+      // It accepts, and says nothing.
+      const listener = yield* Loopback.listen()
+      const runtime = yield* Effect.provide(Effect.runtime<Dialer.Dialer>(), network)
+      const socket = Duplex.lazy(runtime, `tls://db.test:${Loopback.portNumber(listener.address)}`).connect(1)
+      const peer = yield* listener.accept
+      yield* peer.read(1)
+      socket.destroy()
+      yield* peer.closed
+    }))
 })
