@@ -6,8 +6,8 @@ import { Effect, type Scope } from "effect"
 import * as net from "node:net"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
+import { certificates } from "./certificates.js"
 import * as Daemons from "./daemons.js"
-import { type ServerCertificate, serverCertificate } from "./serverCertificate.js"
 
 export interface Server extends Daemons.Daemon {
   readonly port: number
@@ -36,22 +36,21 @@ const kind = (options: {
 }): Kind => ({
   programs: [options.program, ...options.tools ?? []],
   start: Effect.gen(function*() {
-    const tls = yield* serverCertificate
     const portsOf = ({ ports: [port, tlsPort = port] }: Daemons.Place) => ({ port, tlsPort })
     const at = (place: Daemons.Place) => {
       const start = options.at({ ...portsOf(place), file: (name) => path.join(place.directory, name) })
-      return { ...start, files: { ...filesOf(tls), ...start.files } }
+      return { ...start, files: { ...certificateFiles, ...start.files } }
     }
     const daemon = yield* Daemons.start(options.program, at, { ports: options.ports })
-    return { ...daemon, ...portsOf(daemon), authority: tls.authority }
+    return { ...daemon, ...portsOf(daemon), authority: certificates.root.certificate }
   })
 })
 
-const filesOf = ({ authority, certificate, key }: ServerCertificate) => ({
-  "authority.pem": authority,
-  "certificate.pem": certificate,
-  "key.pem": key
-})
+const certificateFiles = {
+  "authority.pem": certificates.root.certificate,
+  "certificate.pem": certificates.good.certificate,
+  "key.pem": certificates.good.key
+}
 
 /** Say this to the server, if anything, and see that the first it says is right. */
 const answers = (port: number, said: string, right: (heard: string) => boolean): Effect.Effect<void, Error> =>

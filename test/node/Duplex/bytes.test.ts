@@ -11,8 +11,8 @@ import type * as Dialer from "../../../src/Dialer.js"
 import * as Endpoint from "../../../src/Endpoint.js"
 import * as Duplex from "../../../src/node/Duplex.js"
 import * as NodeNetwork from "../../../src/node/NodeNetwork.js"
+import { certificates } from "../../support/certificates.js"
 import * as Loopback from "../../support/loopback.js"
-import { serverCertificate } from "../../support/serverCertificate.js"
 import * as Sockets from "../../support/sockets.js"
 
 const MiB = 1024 * 1024
@@ -180,14 +180,14 @@ describe.each(kinds)("over %s", (kind, making) => {
 
   scenario("a client may speak TLS over it, from the start or from the middle", () =>
     Effect.gen(function*() {
-      const { authority, certificate, key } = yield* serverCertificate
+      const { certificate, key } = certificates.good
       const { peer, socket } = yield* pair(yield* making)
       yield* peer.write("S")
       yield* Effect.promise(() => new Promise((resolve) => socket.once("data", resolve)))
       socket.removeAllListeners("data")
       const far = new tls.TLSSocket(peer.socket, { isServer: true, cert: certificate, key })
       far.on("data", (bytes) => far.end(`echo ${bytes}`))
-      const near = tls.connect({ socket, servername: "db.test", ca: authority })
+      const near = tls.connect({ socket, servername: "db.test", ca: certificates.root.certificate })
       const reading = readToEnd(near)
       near.write("secret")
       expect(yield* reading).toEqual({ text: "echo secret", end: "end" })
