@@ -11,6 +11,10 @@
  * - who interrupts a request cancels its dial, when no other request waits for it; when the layer is closed nothing stays
  *   open
  *
+ * An `https` URL is dialed as a `tls://` endpoint, for its host and with the options of the Dialer: `NodeNetwork.layer`
+ * speaks TLS, and `Tls.layerWith` says whom to trust. Where its `alpn` offers `h2` and the server takes it, undici speaks
+ * HTTP/2.
+ *
  * It has a door of its own, `effect-dial/node/NodeHttpClient`, because it loads undici: a program that only dials should
  * not.
  *
@@ -53,6 +57,7 @@ import { Dial, type Target, UndiciClient } from "./internal/undiciClient.js"
  */
 export type UndiciOptions = Omit<
   Undici.Agent.Options,
+  | "allowH2"
   | "autoSelectFamily"
   | "autoSelectFamilyAttemptTimeout"
   | "connect"
@@ -61,6 +66,7 @@ export type UndiciOptions = Omit<
   | "localAddress"
   | "maxCachedSessions"
   | "tls"
+  | "useH2c"
 >
 
 /**

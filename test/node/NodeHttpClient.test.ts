@@ -6,6 +6,7 @@ import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Option, type Scope, Stream } from "effect"
 import * as http from "node:http"
+import * as http2 from "node:http2"
 import * as https from "node:https"
 import type * as net from "node:net"
 import * as Address from "../../src/Address.js"
@@ -69,12 +70,12 @@ const serve = (
         server.listen("path" in at ? { path: at.path } : { host: at.host, port: 0 }, () =>
           resume(Effect.succeed({ server, sockets, accepted })))
       }),
-      ({ server }) =>
+      ({ server, sockets }) =>
         Effect.async<void>((resume) => {
           server.close(() =>
             resume(Effect.void)
           )
-          server.closeAllConnections()
+          for (const socket of sockets) socket.destroy()
         })
     ),
     ({ accepted, server, sockets }) => {
@@ -342,6 +343,27 @@ describe("the HttpClient over undici", () => {
         ))
         expect(server.accepted()).toBe(connections)
       }
+    }))))
+
+  it.live("speaks HTTP/2 where the Dialer offers it and the server takes it", () =>
+    Loopback.leavesNoSocket(Effect.scoped(Effect.gen(function*() {
+      const { certificate: cert, key } = certificates.good
+      const versions: Array<string> = []
+      const server = yield* serve(
+        (request, response) => {
+          versions.push(request.httpVersion)
+          response.end("hello")
+        },
+        undefined,
+        (listener) => http2.createSecureServer({ cert, key }, listener as never) as unknown as http.Server
+      )
+      const offering = Tls.layerWith({ roots: certificates.root.certificate, alpn: ["h2", "http/1.1"] }).pipe(
+        Layer.provide(Layer.merge(network, NodeTls.layer))
+      )
+      const client = Layer.provide(NodeHttpClient.layerUndici(), offering)
+      const both = Effect.replicateEffect(text(`https://db.test:${server.port}/`), 2)
+      expect(yield* Effect.scoped(Effect.provide(both, client))).toEqual(["hello", "hello"])
+      expect([versions, server.accepted()]).toEqual([["2.0", "2.0"], 1])
     }))))
 
   it.live("does not give a dial up while another request waits for it", () =>
