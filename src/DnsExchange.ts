@@ -38,6 +38,7 @@ import { AttemptError, type ConnectionLost, ResolveError, type ResolveReason } f
 import * as DnsMessage from "./DnsMessage.js"
 import { setAlarm } from "./internal/alarm.js"
 import { endAll } from "./internal/endAll.js"
+import { Permits } from "./internal/permits.js"
 import type { Timers } from "./internal/timers.js"
 import { Transport } from "./Transport.js"
 
@@ -188,7 +189,7 @@ export const makeWith = (
   timers: Timers | undefined
 ): Effect.Effect<Ask, never, Transport> =>
   Effect.map(Effect.all([Transport, Entropy, Effect.runtime<never>()]), ([transport, { next }, runtime]) => {
-    const permits = Effect.unsafeMakeSemaphore(Math.max(1, options.maxInFlight ?? defaultMaxInFlight))
+    const permits = new Permits(Math.max(1, options.maxInFlight ?? defaultMaxInFlight))
     const penalties = new Map<SocketAddress, number>()
     const asked = MutableRef.make(0)
     const { attempts = defaultAttempts, servers } = options
@@ -209,7 +210,7 @@ export const makeWith = (
           const server = tries[index]
           if (server === undefined) return Effect.fail(noAnswer(question, failures))
           const attempt = new Try(transport, timers, runtime, next, options, server, question)
-          return Effect.matchEffect(permits.withPermits(1)(askServer(attempt)), {
+          return Effect.matchEffect(permits.use(askServer(attempt)), {
             onFailure: (failure) => {
               if (failure.silent) penalties.set(server, clock.unsafeCurrentTimeMillis() + penaltyMillis)
               return go(index + 1, [...failures, failure])
