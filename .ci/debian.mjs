@@ -12,7 +12,8 @@ const packages = [
   ["mariadb-server-core", "the recipe for mysql2; without the package that would run it as a service"],
   ["mariadb-client-core", "what mariadb-install-db calls"],
   ["redis-server", "the recipe for ioredis"],
-  ["nginx", "the recipes for undici, the agents of node:http and ws"],
+  ["nginx", "the recipes for undici, the agents of node:http and ws; our TLS is tested against it"],
+  ["openssl", "its s_server: our TLS is tested against it"],
   ["mosquitto", "the recipe for mqtt.js"]
 ]
 
