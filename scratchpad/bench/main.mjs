@@ -7,9 +7,9 @@ import { fork } from "node:child_process"
 import { readFileSync, writeFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { parseArgs } from "node:util"
-import { median, summary } from "./measure.mjs"
+import { median, summary, summaryOrWords } from "./measure.mjs"
 
-const all = ["dial", "dial-two", "hold", "names", "read", "write", "pingpong", "http", "postgres"]
+const all = ["dial", "dial-two", "hold", "names", "read", "write", "pingpong", "http", "postgres", "races"]
 const resultsFile = new URL("results/results.json", import.meta.url)
 const roundLimit = 120_000
 
@@ -43,8 +43,10 @@ const round = async (name, env, contender, ports) => {
   })
   const gone = new Promise((resolve) => client.once("exit", resolve))
   const figures = await message(client)
+  // Not awaited where it only waits on: what it measured then is in `late`.
+  if (figures.onlyWaits) return { late: Promise.all([message(client), gone]).then(([figures]) => figures) }
   await gone
-  return figures
+  return { late: figures }
 }
 
 const measure = async (name, bench, rounds) => {
@@ -55,13 +57,14 @@ const measure = async (name, bench, rounds) => {
     const figures = Object.fromEntries(Object.keys(bench.contenders).map((contender) => [contender, []]))
     for (let i = 0; i < rounds; i++) {
       for (const contender of Object.keys(bench.contenders)) {
-        figures[contender].push(await round(name, bench.env, contender, ports))
+        figures[contender].push((await round(name, bench.env, contender, ports)).late)
         server.send("idle?")
         await message(server)
       }
       if (process.stderr.isTTY) process.stderr.write(`\r${name}: round ${i + 1} of ${rounds} `)
     }
     if (process.stderr.isTTY) process.stderr.write("\r\x1b[K")
+    for (const contender of Object.keys(figures)) figures[contender] = await Promise.all(figures[contender])
     return figures
   } finally {
     server.disconnect()
@@ -114,6 +117,29 @@ const print = (bench, figures, goals, rounds) => {
   }
 }
 
+/** A row for each metric and a column for each contender, which may have told in words why it has no figure. */
+const printTable = ({ contenders, metrics, table, title }, figures, rounds) => {
+  const cell = (contender, metric) => {
+    const { max, median, words } = summaryOrWords(figures[contender].map((round) => round[metric]))
+    const { digits } = metrics[metric]
+    return words ?? `${median.toFixed(digits)} (${max.toFixed(digits)})`
+  }
+  const names = Object.keys(contenders)
+  const lines = [
+    [table.unit, table.row, ...names],
+    ...Object.keys(metrics).map((metric, i) => [
+      metric,
+      String(table.rows[i]),
+      ...names.map((name) => cell(name, metric))
+    ])
+  ]
+  const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)))
+  console.log(`\n${title} (${rounds} rounds)`)
+  for (const [first, ...cells] of lines) {
+    console.log(`  ${[first.padEnd(widths[0]), ...cells.map((cell, i) => cell.padStart(widths[i + 1]))].join("  ")}`)
+  }
+}
+
 const previous = () => {
   try {
     return JSON.parse(readFileSync(resultsFile, "utf8"))
@@ -127,11 +153,12 @@ for (const name of positionals.length > 0 ? positionals : all) {
   const rounds = Number(values.rounds ?? bench.rounds)
   const figures = await measure(name, bench, rounds)
   const goals = judge(bench, figures)
-  print(bench, figures, goals, rounds)
+  if (bench.table) printTable(bench, figures, rounds)
+  else print(bench, figures, goals, rounds)
   const contenders = Object.fromEntries(
     Object.entries(figures).map(([contender, rounds]) => [
       contender,
-      Object.fromEntries(Object.keys(bench.metrics).map((m) => [m, summary(rounds.map((round) => round[m]))]))
+      Object.fromEntries(Object.keys(bench.metrics).map((m) => [m, summaryOrWords(rounds.map((round) => round[m]))]))
     ])
   )
   const results = {

@@ -42,6 +42,12 @@ export const summary = (numbers) => {
   }
 }
 
+/** The same, or the first of what was told in words instead of a number. */
+export const summaryOrWords = (figures) => {
+  const words = figures.find((figure) => typeof figure === "string")
+  return words === undefined ? summary(figures) : { words }
+}
+
 export const median = (numbers) => summary(numbers).median
 
 /** The body `times` times, one after another, in one fiber. */
