@@ -58,7 +58,15 @@ const reversing = (...options: ReadonlyArray<string>) =>
   Effect.map(
     Daemons.start(openssl, ({ ports: [port] }) => ({
       arguments: [
-        ...["s_server", "-accept", `127.0.0.1:${port}`, "-cert", "good.pem", "-key", "good.key", "-rev", "-quiet"],
+        "s_server",
+        "-accept",
+        `127.0.0.1:${port}`,
+        "-cert",
+        "good.pem",
+        "-key",
+        "good.key",
+        "-rev",
+        "-quiet",
         ...options
       ],
       files: { ...filesOf("good", certificates.good), "root.pem": roots },
