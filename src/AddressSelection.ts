@@ -86,29 +86,26 @@ export const preferKnownLocal = (
   policy: Policy = defaultPolicy
 ): Policy => [...policy, ...prefixes.map((known) => ({ ...known, precedence: 45, label: 14 }))]
 
-/** An address as 128 bits. */
-const bitsOf = (ip: Address.IpAddress): bigint => {
-  const bytes = Address.octets(ip)
-  const bits = bytes.reduce((sum, octet) => (sum << 8n) | BigInt(octet), 0n)
-  return bytes.length === 4 ? (0xffffn << 32n) | bits : bits
-}
+/** An address as IPv6 has it, in 16 bits each: an IPv4 one as its mapped address (RFC 6724 §2.1). */
+type Groups = Address.Ipv6Groups
 
-/** Each table's prefixes as bits, longest first. */
-const compiled = new WeakMap<Policy, ReadonlyArray<readonly [bits: bigint, shift: bigint, entry: PolicyEntry]>>()
+const groupsOf = (ip: Address.IpAddress): Groups =>
+  ip._tag === "Ipv6Address" ? ip.groups : [0, 0, 0, 0, 0, 0xffff, ip.bits >>> 16, ip.bits & 0xffff]
 
-const rowsOf = (policy: Policy) => {
-  const known = compiled.get(policy)
+/** Each table, the longest prefix first. */
+const longestFirst = new WeakMap<Policy, Policy>()
+
+const rowsOf = (policy: Policy): Policy => {
+  const known = longestFirst.get(policy)
   if (known !== undefined) return known
-  const rows = policy.toSorted((self, that) => that.length - self.length).map((entry) => {
-    const shift = BigInt(128 - entry.length)
-    return [bitsOf(entry.prefix) >> shift, shift, entry] as const
-  })
-  compiled.set(policy, rows)
+  const rows = policy.toSorted((self, that) => that.length - self.length)
+  longestFirst.set(policy, rows)
   return rows
 }
 
-const classify = (bits: bigint, policy: Policy): { readonly precedence: number; readonly label: number } =>
-  rowsOf(policy).find(([prefix, shift]) => bits >> shift === prefix)?.[2] ?? { precedence: 0, label: 0 }
+const classify = (groups: Groups, policy: Policy): { readonly precedence: number; readonly label: number } =>
+  rowsOf(policy).find(({ length, prefix }) => commonBits(groups, prefix.groups) >= length) ??
+    { precedence: 0, label: 0 }
 
 // -----------------------------------------------------------------------------
 // scopes (RFC 6724 §3.1, §3.2)
@@ -210,8 +207,8 @@ const sourcePrefixBits = 64
 const factsOf = (candidate: Candidate, policy: Policy): Facts => {
   const { address, deprecated, encapsulated, mobility, roundTrip, used } = candidate
   const source = candidate.source === undefined ? undefined : Option.getOrUndefined(candidate.source)
-  const bits = bitsOf(address)
-  const { label, precedence } = classify(bits, policy)
+  const groups = groupsOf(address)
+  const { label, precedence } = classify(groups, policy)
   const scope = scopeOf(address)
   const flag = (good: boolean): number => good ? 0 : 1
   return {
@@ -221,7 +218,7 @@ const factsOf = (candidate: Candidate, policy: Policy): Facts => {
       ["PreferMatchingScope", flag(source !== undefined && scopeOf(source) === scope)],
       ["AvoidDeprecatedAddresses", flag(deprecated !== true)],
       ["PreferHomeAddresses", mobility === "home" ? 0 : mobility === "care-of" ? 2 : 1],
-      ["PreferMatchingLabel", flag(source !== undefined && classify(bitsOf(source), policy).label === label)],
+      ["PreferMatchingLabel", flag(source !== undefined && classify(groupsOf(source), policy).label === label)],
       ["PreferHigherPrecedence", -precedence],
       ["PreferNativeTransport", flag(encapsulated !== true)],
       ["PreferSmallerScope", scope],
@@ -229,15 +226,15 @@ const factsOf = (candidate: Candidate, policy: Policy): Facts => {
       ["PreferUsed", flag(used === true)]
     ],
     commonPrefix: address.family === "inet6"
-      ? source === undefined ? 0 : commonBits(bits, bitsOf(source))
+      ? source === undefined ? 0 : Math.min(sourcePrefixBits, commonBits(groups, groupsOf(source)))
       : undefined
   }
 }
 
-const commonBits = (self: bigint, that: bigint): number => {
-  const differing = self ^ that
-  const common = differing === 0n ? 128 : 128 - differing.toString(2).length
-  return Math.min(common, sourcePrefixBits)
+const commonBits = (self: Groups, that: Groups): number => {
+  const index = self.findIndex((group, index) => group !== that[index])
+  // Math.clz32 counts in 32 bits.
+  return index < 0 ? 128 : 16 * index + Math.clz32((self[index] ?? 0) ^ (that[index] ?? 0)) - 16
 }
 
 const compareFacts = (self: Facts, that: Facts): { readonly order: -1 | 0 | 1; readonly rule: Rule } => {
