@@ -26,10 +26,12 @@ import * as Net from "node:net"
 import * as Os from "node:os"
 import { setImmediate } from "node:timers"
 import * as Address from "../Address.js"
-import { AttemptError, ConnectionLost, fromErrno, lostFromErrno, type LostReason } from "../DialError.js"
+import { AttemptError, type ConnectionLost, fromErrno, type LostReason } from "../DialError.js"
 import { impossible } from "../internal/impossible.js"
 import { type CloseMode, type OpenRequest, type SocketHandle, Transport } from "../Transport.js"
 import { DatagramHandle, type DatagramRequest } from "./internal/datagrams.js"
+import { rest, type Resting } from "./internal/resting.js"
+import { type Death, StreamHandle } from "./internal/streamHandle.js"
 import { type Receiver, taken, type TakenSocket } from "./internal/taken.js"
 
 /**
@@ -137,26 +139,11 @@ interface OwnedSocket extends Net.Socket {
   [handleOf]?: NodeSocketHandle | undefined
 }
 
-type Resume<A, E = never> = (effect: Effect.Effect<A, E>) => void
-
-/** Why the socket is dead, and the error that says so once somebody asks: an Error captures a stack, which costs. */
-interface Death {
-  readonly reason: LostReason
-  readonly code: string | undefined
-  readonly cause: unknown
-  error: ConnectionLost | undefined
-}
-
-class NodeSocketHandle implements SocketHandle {
-  private socket: OwnedSocket | undefined
+class NodeSocketHandle extends StreamHandle<OwnedSocket> implements SocketHandle, Resting {
   private local: Address.SocketAddress | { readonly address: string; readonly port: number } | undefined
-  private death: Death | undefined
   private settled: ((error?: AttemptError) => void) | undefined
-  private readWaiter: Resume<Option.Option<Uint8Array>, ConnectionLost> | undefined
-  private lossWaiters: Set<Resume<ConnectionLost>> | undefined
   private unread: Uint8Array | undefined
   private peerEnded = false
-  private ending = false
   /** Whether the kernel may not be asked for more in this phase of the loop. */
   private resting = false
   /** Whether an end that Node tells of now may be a reset. */
@@ -166,6 +153,7 @@ class NodeSocketHandle implements SocketHandle {
   private asked = false
 
   constructor(private readonly request: OpenRequest) {
+    super()
     const { keepAlive, noDelay } = request.options
     const socket: OwnedSocket = new Net.Socket(
       keepAlive === undefined
@@ -243,94 +231,6 @@ class NodeSocketHandle implements SocketHandle {
       const bytes = this.unread
       this.unread = undefined
       return Option.fromNullable(bytes)
-    })
-  }
-
-  write(bytes: Uint8Array): Effect.Effect<void, ConnectionLost> {
-    return Effect.suspend(() => {
-      const socket = this.socket
-      if (this.death !== undefined || socket === undefined) return Effect.fail(this.loss(this.lose("End")))
-      let finished: Effect.Effect<void, ConnectionLost> | undefined
-      let waiter: Resume<void, ConnectionLost> | undefined
-      socket.write(bytes, (error) => {
-        // Node calls back without an error for a write that a destroy cut off.
-        finished = error
-          ? Effect.fail(this.loss(this.loseTo(error)))
-          : this.death === undefined
-          ? Effect.void
-          : Effect.fail(this.loss(this.death))
-        this.endWhenWritten()
-        waiter?.(finished)
-      })
-      // The kernel took it all at once: no need to wait for Node to say so.
-      if (socket.writableLength === 0 && !socket.errored) return Effect.void
-      return Effect.async((resume) => {
-        if (finished !== undefined) return resume(finished)
-        waiter = resume
-        return Effect.sync(() => {
-          waiter = undefined
-        })
-      })
-    })
-  }
-
-  get unsent(): number {
-    return this.socket?.writableLength ?? 0
-  }
-
-  get flush(): Effect.Effect<void, ConnectionLost> {
-    return Effect.suspend(() =>
-      this.unsent === 0
-        ? Effect.void
-        : this.socket?.writableEnded
-        ? this.finished
-        // A write of nothing is done when everything before it is.
-        : this.write(nothing)
-    )
-  }
-
-  get end(): Effect.Effect<void, ConnectionLost> {
-    return Effect.suspend(() => {
-      if (this.death !== undefined || this.socket === undefined) return Effect.fail(this.loss(this.lose("End")))
-      // Not before all is written: once Node has been told to end, what is queued can no longer be discarded by a
-      // reset, and an abort would make a body cut short look whole.
-      this.ending = true
-      this.endWhenWritten()
-      return this.finished
-    })
-  }
-
-  private endWhenWritten(): void {
-    const socket = this.socket
-    if (this.ending && socket !== undefined && socket.writableLength === 0 && !socket.writableEnded) socket.end()
-  }
-
-  /** Waits until everything written, and the FIN after it, is with the kernel. */
-  private get finished(): Effect.Effect<void, ConnectionLost> {
-    return Effect.async((resume) => {
-      const socket = this.socket
-      if (this.death !== undefined) return resume(Effect.fail(this.loss(this.death)))
-      if (socket === undefined || socket.writableFinished) return resume(Effect.void)
-      const onFinish = () => resume(Effect.void)
-      const onLoss: Resume<ConnectionLost> = (lost) => resume(Effect.flatMap(lost, Effect.fail))
-      socket.once("finish", onFinish)
-      const waiters = this.lossWaiters ??= new Set()
-      waiters.add(onLoss)
-      return Effect.sync(() => {
-        socket.off("finish", onFinish)
-        waiters.delete(onLoss)
-      })
-    })
-  }
-
-  get lost(): Effect.Effect<ConnectionLost> {
-    return Effect.async((resume) => {
-      if (this.death !== undefined) return resume(Effect.succeed(this.loss(this.death)))
-      const waiters = this.lossWaiters ??= new Set()
-      waiters.add(resume)
-      return Effect.sync(() => {
-        waiters.delete(resume)
-      })
     })
   }
 
@@ -494,28 +394,11 @@ class NodeSocketHandle implements SocketHandle {
     )
   }
 
-  private loseTo(cause: unknown): Death {
-    const { code } = cause as NodeJS.ErrnoException
-    return this.lose(lostFromErrno(code), code, cause)
-  }
-
-  /** The first cause wins. */
-  lose(reason: LostReason, code?: string, cause?: unknown): Death {
-    if (this.death !== undefined) return this.death
-    const death: Death = this.death = { reason, code, cause, error: undefined }
-    this.receiver?.lost(this.loss(death))
-    const reader = this.readWaiter
-    this.readWaiter = undefined
-    reader?.(Effect.fail(this.loss(death)))
-    const waiters = this.lossWaiters
-    this.lossWaiters = undefined
-    waiters?.forEach((resume) => resume(Effect.succeed(this.loss(death))))
+  override lose(reason: LostReason, code?: string, cause?: unknown): Death {
+    const first = this.death === undefined
+    const death = super.lose(reason, code, cause)
+    if (first) this.receiver?.lost(this.loss(death))
     return death
-  }
-
-  private loss(death: Death): ConnectionLost {
-    const { cause, code, reason } = death
-    return death.error ??= new ConnectionLost({ address: this.remoteAddress, reason, code, cause })
   }
 }
 
@@ -554,22 +437,4 @@ const onread = {
   callback(this: OwnedSocket, size: number, buffer: Uint8Array): boolean {
     return this[handleOf]?.arrived(buffer, size) ?? false
   }
-}
-
-const nothing = new Uint8Array(0)
-
-/**
- * The handles that rest until this phase of the loop is over; one immediate wakes them all. It is not the global one: a
- * test of a user that fakes the timers would put every socket to sleep.
- */
-let resting: Array<NodeSocketHandle> = []
-
-const rest = (handle: NodeSocketHandle): void => {
-  if (resting.push(handle) === 1) setImmediate(wake)
-}
-
-const wake = (): void => {
-  const handles = resting
-  resting = []
-  handles.forEach((handle) => handle.rested())
 }
