@@ -6,9 +6,7 @@ import { Effect, Layer } from "effect"
 import { Address, Dialer, DnsResolver, Endpoint, Resolver } from "effect-dial"
 import { NodeTransport } from "effect-dial/node"
 import { execFileSync } from "node:child_process"
-import { Resolver as CAres } from "node:dns"
 import { closeSync, open, openSync, readdirSync, rmSync } from "node:fs"
-import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { repeat, start } from "../measure.mjs"
@@ -79,35 +77,6 @@ const ownResolver = ({ port }) =>
 
 const byName = (both) => (i) => Endpoint.unsafeParse(`${nameOf(i)}:${both[i % both.length]}`)
 
-/** `net.connect`, told the addresses by c-ares, which asks over one socket and uses no thread. */
-const raw = (both) =>
-  withNames(async (server) => {
-    const resolver = new CAres()
-    resolver.setServers([`127.0.0.1:${server.port}`])
-    const lookup = (name, _options, callback) => {
-      const found = new Map()
-      const answered = (family) => (error, addresses = []) => {
-        found.set(family, addresses.map((address) => ({ address, family })))
-        if (found.size < 2) return
-        const all = [...found.get(6), ...found.get(4)]
-        callback(all.length === 0 ? error : null, all)
-      }
-      resolver.resolve6(name, answered(6))
-      resolver.resolve4(name, answered(4))
-    }
-    const atOnce = (times) =>
-      Promise.all(Array.from({ length: times }, (_, i) =>
-        new Promise((resolve, reject) => {
-          const socket = connect({ host: nameOf(i), port: both[i % both.length], noDelay: true, lookup })
-          socket.once("connect", () => resolve(socket))
-          socket.on("error", reject)
-        })))
-    for (let i = 0; i < warmUp.times; i++) for (const socket of await atOnce(warmUp.dials)) socket.destroy()
-    const stop = await stopwatch(server)
-    const held = await atOnce(dials)
-    return held.length === dials && stop()
-  })
-
 export default {
   title: "10,000 dials at once to 1,000 names",
   rounds: 7,
@@ -123,8 +92,7 @@ export default {
       measured((i) => Endpoint.unsafeParse(`[::1]:${both[i % both.length]}`), () => dialer(Resolver.layerStatic({}))),
     "own resolver": ({ both }) => measured(byName(both), (server) => dialer(ownResolver(server))),
     "own resolver, cached": ({ both }) =>
-      measured(byName(both), (server) => dialer(Layer.provide(Resolver.cached(), ownResolver(server)))),
-    "raw, c-ares": ({ both }) => raw(both)
+      measured(byName(both), (server) => dialer(Layer.provide(Resolver.cached(), ownResolver(server))))
   },
   goals: [
     { metric: "wall", contender: "own resolver", over: "a literal", atMost: 2 },
