@@ -28,8 +28,7 @@ export class Permits {
           else waiter.resume = resume
         })
         return Effect.flatMap(
-          // Interrupted in the very moment of its turn, it has a permit to give back.
-          Effect.onInterrupt(restore(turn), () => waiter.granted ? this.give : this.leave(waiter)),
+          Effect.onInterrupt(restore(turn), () => this.leave(waiter)),
           () => Effect.ensuring(restore(effect), this.give)
         )
       })
@@ -49,8 +48,11 @@ export class Permits {
   }
 
   private leave(waiter: Waiter): Effect.Effect<void> {
-    return Effect.sync(() => {
+    return Effect.suspend(() => {
+      // Interrupted in the very moment of its turn, it has a permit to give back.
+      if (waiter.granted) return this.give
       this.waiting.splice(this.waiting.indexOf(waiter), 1)
+      return Effect.void
     })
   }
 }
