@@ -110,8 +110,16 @@ interface Command {
 
 const endpoint = ["endpoint", "example.com:80"] as const
 
+const tls = {
+  "--ca": "roots.pem",
+  "--servername": "db.internal",
+  "--alpn": "h2,http/1.1",
+  "--cert": "me.pem",
+  "--key": "me.key"
+}
+
 const commands: ReadonlyArray<Command> = [
-  { name: "connect", takes: endpoint, options: {} },
+  { name: "connect", takes: endpoint, options: tls },
   {
     name: "trace",
     takes: endpoint,
@@ -122,6 +130,7 @@ const commands: ReadonlyArray<Command> = [
       "--family": "inet6",
       "--resolver": "dns",
       "--server": "192.0.2.53",
+      ...tls,
       "--json": undefined
     }
   },

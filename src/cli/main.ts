@@ -21,12 +21,14 @@ import { connect } from "./connect.js"
 import { demo } from "./demo.js"
 import { settle, teardown } from "./exit.js"
 import * as Network from "./network.js"
+import { rehearse } from "./rehearsal.js"
 import { records, resolve } from "./resolve.js"
 import { guard, hasColour, write } from "./stdio.js"
+import { parseTls } from "./tls.js"
 import { trace } from "./trace.js"
 
 const endpoint = Args.text({ name: "endpoint" }).pipe(
-  Args.withDescription("host:port, [v6]:port, tcp://host:port, udp://host:port, unix:/path or unix:@abstract")
+  Args.withDescription("host:port, [v6]:port, tcp://, tls:// or udp://host:port, unix:/path or unix:@abstract")
 )
 
 const timeout = Options.text("timeout").pipe(
@@ -62,21 +64,33 @@ const server = Options.optional(
   )
 )
 
+const tlsOption = (name: string, value: string, description: string) =>
+  Options.optional(Options.withDescription(Options.withPseudoName(Options.text(name), value), description))
+
+const tls = {
+  ca: tlsOption("ca", "file", "The certificates to trust, PEM, instead of Node's own"),
+  servername: tlsOption("servername", "name", "Who the certificate has to be for, instead of the endpoint's host"),
+  alpn: tlsOption("alpn", "protocols", "The application protocols to offer: h2,http/1.1"),
+  cert: tlsOption("cert", "file", "The certificate to show, PEM, with its issuers behind it"),
+  key: tlsOption("key", "file", "The key of --cert, PEM")
+}
+
 const type = Options.optional(
   Options.withDescription(Options.text("type"), "The type of record to ask for: AAAA, SRV, HTTPS")
 )
 
 const commands = [
-  Command.make("connect", { endpoint }, ({ endpoint }) =>
-    Effect.flatMap(
-      Endpoint.parse(endpoint),
-      (endpoint) => Effect.provide(connect(endpoint), Network.layer(endpoint, { _tag: "System" }))
-    )).pipe(
+  Command.make("connect", { endpoint, ...tls }, (given) =>
+    Effect.gen(function*() {
+      const endpoint = yield* Endpoint.parse(given.endpoint)
+      const tls = yield* parseTls(endpoint, given)
+      return yield* Effect.provide(connect(endpoint), Network.layer(endpoint, { _tag: "System" }, tls))
+    })).pipe(
       Command.withDescription("Relay standard input to the endpoint and what it sends to standard output")
     ),
   Command.make(
     "trace",
-    { endpoint, timeout, attemptDelay, resolutionDelay, family, resolver, server, json },
+    { endpoint, timeout, attemptDelay, resolutionDelay, family, resolver, server, ...tls, json },
     (given) =>
       Effect.gen(function*() {
         const endpoint = yield* Endpoint.parse(given.endpoint)
@@ -85,8 +99,11 @@ const commands = [
         const resolutionDelay = yield* delay("--resolution-delay", given.resolutionDelay)
         const families = yield* parseFamily(given.family)
         const names = yield* parseNames(given.resolver, given.server)
+        const tls = yield* parseTls(endpoint, given)
         const dial = { timeout, attemptDelay, resolutionDelay, families }
-        return yield* Effect.provide(trace(endpoint, { dial, json: given.json }), Network.layer(endpoint, names))
+        const warm = endpoint._tag === "Tls" ? rehearse(tls) : Effect.void
+        const traced = Effect.zipRight(warm, trace(endpoint, { dial, json: given.json }))
+        return yield* Effect.provide(traced, Network.layer(endpoint, names, tls))
       })
   ).pipe(
     Command.withDescription("Dial the endpoint, show what happened when, and close")

@@ -12,9 +12,12 @@ import * as DnsResolver from "../DnsResolver.js"
 import * as Endpoint from "../Endpoint.js"
 import * as NodeResolver from "../node/NodeResolver.js"
 import * as NodeSourceAddress from "../node/NodeSourceAddress.js"
+import * as NodeTls from "../node/NodeTls.js"
 import * as NodeTransport from "../node/NodeTransport.js"
 import * as Resolver from "../Resolver.js"
 import type { SourceAddress } from "../SourceAddress.js"
+import * as Tls from "../Tls.js"
+import type { TlsOptions } from "../TlsOptions.js"
 import type { Names } from "./arguments.js"
 
 type Asked = Exclude<Names, { readonly _tag: "System" }>
@@ -40,9 +43,10 @@ export const names = (names: Names): Layer.Layer<Resolver.Resolver | SourceAddre
 /** Everything to dial the endpoint with. */
 export const layer = (
   endpoint: Endpoint.Endpoint,
-  names: Names
-): Layer.Layer<Dialer.Dialer, never, FileSystem> =>
-  Layer.provide(
+  names: Names,
+  tls: TlsOptions
+): Layer.Layer<Dialer.Dialer | Tls.Tls, never, FileSystem> => {
+  const plain = Layer.provide(
     Dialer.layer,
     Layer.mergeAll(
       Endpoint.requiresResolution(endpoint) ? resolver(names) : Resolver.layerStatic({}),
@@ -50,3 +54,5 @@ export const layer = (
       NodeTransport.layer
     )
   )
+  return Layer.provideMerge(Layer.provide(Tls.layerWith(tls), plain), NodeTls.layer)
+}

@@ -8,11 +8,12 @@
  *     #1  127.0.0.8  251 ms   0.6 ms                                                   ╺╸            connected
  *     connected to 127.0.0.8:20480 from 127.0.0.1:51234 in 252 ms
  */
+import { describe } from "../Certificate.js"
 import type { DialEvent } from "../DialEvent.js"
 import { printable } from "../internal/printable.js"
 import { families } from "../Resolver.js"
 import { clip, columns, fit, type Line, part, type Tone } from "./lines.js"
-import { hostOf, millis, outcomeText, reasonText, recordType } from "./words.js"
+import { agreedText, failureText, hostOf, millis, outcomeText, reasonText, recordType } from "./words.js"
 
 /** What a picture is drawn for. */
 export interface Frame {
@@ -52,7 +53,7 @@ const rowsOf = (events: ReadonlyArray<DialEvent>): ReadonlyArray<Row> => {
     event._tag === "ResolutionStarted"
       ? lookups(event, events, over)
       : event._tag === "AttemptStarted"
-      ? [attemptRow(event, events)]
+      ? attemptRows(event, events)
       : []
   )
 }
@@ -108,21 +109,42 @@ const listed = (addresses: ReadonlyArray<string>): string => {
     : `${addresses[0]}${addresses.length === 1 ? "" : ` +${addresses.length - 1}`}`
 }
 
-const attemptRow = (start: Of<"AttemptStarted">, events: ReadonlyArray<DialEvent>): Row => {
-  const row = { label: `#${start.attempt}  ${printable(hostOf(start.address))}`, startedAt: start.at }
-  const end = events.find((event) =>
-    event._tag !== "AttemptStarted" && "attempt" in event && event.attempt === start.attempt
-  )
-  switch (end?._tag) {
-    case "AttemptFailed":
-      return { ...row, endedAt: end.at, tone: "failed", outcome: reasonText(end.error.reason) }
-    case "AttemptStopped":
-      return { ...row, endedAt: end.at, tone: "stopped", outcome: "stopped" }
-    case "AttemptConnected":
-      return { ...row, endedAt: end.at, tone: "connected", outcome: "connected" }
-    default:
-      return { ...row, endedAt: undefined, tone: "plain", outcome: "connecting" }
+/** A row for the connect, and one for the handshake that followed. */
+const attemptRows = (start: Of<"AttemptStarted">, events: ReadonlyArray<DialEvent>): ReadonlyArray<Row> => {
+  const own = events.filter((event) => "attempt" in event && event.attempt === start.attempt)
+  const shaking = own.find((event) => event._tag === "AttemptEstablishing")
+  const number = `#${start.attempt}`
+  const row = { label: `${number}  ${printable(hostOf(start.address))}`, startedAt: start.at }
+  if (shaking === undefined) return [{ ...row, ...ended(own, "connecting", "connected") }]
+  const session = own.find((event) => event._tag === "AttemptSecured")?.session
+  const agreed = session === undefined ? "established" : agreedText(session)
+  return [
+    { ...row, endedAt: shaking.at, tone: "connected", outcome: "connected" },
+    {
+      label: `${" ".repeat(number.length)}  TLS`,
+      startedAt: shaking.at,
+      ...ended(own, "shaking hands", agreed)
+    }
+  ]
+}
+
+/** How what an attempt began has ended. */
+const ended = (
+  own: ReadonlyArray<DialEvent>,
+  underway: string,
+  succeeded: string
+): Pick<Row, "endedAt" | "tone" | "outcome"> => {
+  for (const event of own) {
+    switch (event._tag) {
+      case "AttemptFailed":
+        return { endedAt: event.at, tone: "failed", outcome: failureText(event.error) }
+      case "AttemptStopped":
+        return { endedAt: event.at, tone: "stopped", outcome: "stopped" }
+      case "AttemptConnected":
+        return { endedAt: event.at, tone: "connected", outcome: succeeded }
+    }
   }
+  return { endedAt: undefined, tone: "plain", outcome: underway }
 }
 
 // -----------------------------------------------------------------------------
@@ -202,13 +224,31 @@ const ending = (events: ReadonlyArray<DialEvent>): ReadonlyArray<Line> => {
   const last = events.at(-1)
   switch (last?._tag) {
     case "Connected":
-      return [[
-        part(`${gap}connected to ${last.address}`, "connected"),
-        part(`${last.localAddress._tag === "Unix" ? "" : ` from ${last.localAddress}`} in ${millis(last.at)}`)
-      ]]
+      return [
+        [
+          part(`${gap}connected to ${last.address}`, "connected"),
+          part(`${last.localAddress._tag === "Unix" ? "" : ` from ${last.localAddress}`} in ${millis(last.at)}`)
+        ],
+        ...secured(events)
+      ]
     case "DialFailed":
       return [[part(`${gap}failed`, "failed"), part(` in ${millis(last.at)}: ${outcomeText(last.error)}`)]]
     default:
       return []
   }
+}
+
+/** What was agreed on with the one that won, and its certificate. */
+const secured = (events: ReadonlyArray<DialEvent>): ReadonlyArray<Line> => {
+  const won = events.find((event) => event._tag === "AttemptConnected")?.attempt
+  const session = events.find((event) => event._tag === "AttemptSecured" && event.attempt === won)
+  if (session?._tag !== "AttemptSecured") return []
+  const { certificates: [leaf], cipher, verified } = session.session
+  return [
+    [
+      part(`${gap}secured by ${agreedText(session.session)}, ${cipher}`),
+      ...verified ? [] : [part(", NOT VERIFIED", "failed")]
+    ],
+    ...leaf === undefined ? [] : [[part(`${gap}${describe(leaf)}`)]]
+  ]
 }

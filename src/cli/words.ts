@@ -28,14 +28,16 @@ export const failureText = ({ cause, reason }: AttemptError): string =>
 /** The code of a failed attempt: of TLS, that of it. */
 export const failureCode = ({ cause, code }: AttemptError): string | undefined => isTlsError(cause) ? cause.code : code
 
+/** The protocols that were agreed on. */
+export const agreedText = ({ alpn, protocol, resumed }: TlsSession): string =>
+  [protocol, ...alpn === undefined ? [] : [alpn], ...resumed ? ["resumed"] : []].join(", ")
+
 /** What was agreed on in a handshake, in short. */
-export const sessionText = ({ alpn, certificates, protocol, resumed, verified }: TlsSession): string =>
+export const sessionText = (session: TlsSession): string =>
   [
-    protocol,
-    ...alpn === undefined ? [] : [alpn],
-    ...certificates[0] === undefined ? [] : [certificates[0].subject],
-    ...resumed ? ["resumed"] : [],
-    ...verified ? [] : ["NOT VERIFIED"]
+    agreedText(session),
+    ...session.certificates[0] === undefined ? [] : [session.certificates[0].subject],
+    ...session.verified ? [] : ["NOT VERIFIED"]
   ].join(", ")
 
 /** What a failed dial came to, in a few words. */

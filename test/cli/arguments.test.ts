@@ -49,21 +49,21 @@ describe("the words of a command line", () => {
     ["--json trace a:1", "a command comes before \"--json\": dial takes connect, trace, resolve or demo"],
     [
       "trace --bogus a:1",
-      "unknown option \"--bogus\": trace takes --timeout, --attempt-delay, --resolution-delay, --family, --resolver, --server and --json"
+      "unknown option \"--bogus\": trace takes --timeout, --attempt-delay, --resolution-delay, --family, --resolver, --server, --ca, --servername, --alpn, --cert, --key and --json"
     ],
     [
       "trace -j a:1",
-      "unknown option \"-j\": trace takes --timeout, --attempt-delay, --resolution-delay, --family, --resolver, --server and --json"
+      "unknown option \"-j\": trace takes --timeout, --attempt-delay, --resolution-delay, --family, --resolver, --server, --ca, --servername, --alpn, --cert, --key and --json"
     ],
     [
       "trace --bogus=1 a:1",
-      "unknown option \"--bogus\": trace takes --timeout, --attempt-delay, --resolution-delay, --family, --resolver, --server and --json"
+      "unknown option \"--bogus\": trace takes --timeout, --attempt-delay, --resolution-delay, --family, --resolver, --server, --ca, --servername, --alpn, --cert, --key and --json"
     ],
     [
       "trace --constructor a:1",
-      "unknown option \"--constructor\": trace takes --timeout, --attempt-delay, --resolution-delay, --family, --resolver, --server and --json"
+      "unknown option \"--constructor\": trace takes --timeout, --attempt-delay, --resolution-delay, --family, --resolver, --server, --ca, --servername, --alpn, --cert, --key and --json"
     ],
-    ["connect a:1 --json", "unknown option \"--json\": connect takes none"],
+    ["connect a:1 --json", "unknown option \"--json\": connect takes --ca, --servername, --alpn, --cert and --key"],
     ["trace 127.0.0.1:1 --timeout", "--timeout needs a value, as in --timeout 10s"],
     ["trace --timeout --json a:1", "--timeout needs a value, as in --timeout 10s"],
     ["trace a:1 --json --json", "--json is given twice"],
@@ -75,7 +75,7 @@ describe("the words of a command line", () => {
     ["demo a:1", "unexpected \"a:1\": demo takes no endpoint"],
     [
       "trace --\u009b2J a:1",
-      "unknown option \"--\\u009b2J\": trace takes --timeout, --attempt-delay, --resolution-delay, --family, --resolver, --server and --json"
+      "unknown option \"--\\u009b2J\": trace takes --timeout, --attempt-delay, --resolution-delay, --family, --resolver, --server, --ca, --servername, --alpn, --cert, --key and --json"
     ]
   ])("%j is blamed on the word that is wrong", (words, reason) => {
     expect(Either.getOrThrow(Either.flip(checkWords(words.split(" ")))).message).toBe(reason)

@@ -1,5 +1,6 @@
 // One of every event, for the pure outputs.
-import { Address, DialError, type DialEvent } from "../../src/index.js"
+import { DateTime } from "effect"
+import { Address, type Certificate, DialError, type DialEvent, TlsError, type TlsSession } from "../../src/index.js"
 
 const ip = Address.unsafeParse
 
@@ -76,4 +77,58 @@ export const failed: ReadonlyArray<DialEvent.DialEvent> = [
       elapsedMillis: 15.5
     })
   }
+]
+
+const certificate: Certificate.Certificate = {
+  subject: "CN=db.example",
+  issuer: "CN=Example CA",
+  names: ["db.example"],
+  validFrom: DateTime.unsafeMake("2025-01-01"),
+  validTo: DateTime.unsafeMake("2026-01-01"),
+  serialNumber: "01",
+  fingerprint: "fingerprint",
+  pin: "pin",
+  der: new Uint8Array(0)
+}
+
+const session: TlsSession.TlsSession = {
+  protocol: "TLSv1.3",
+  cipher: "TLS_AES_128_GCM_SHA256",
+  alpn: "h2",
+  serverName: "db.example",
+  expected: "db.example",
+  resumed: false,
+  verified: true,
+  certificates: [certificate]
+}
+
+const expired = new DialError.AttemptError({
+  operation: "establish",
+  address: refusing,
+  reason: "NotEstablished",
+  cause: new TlsError.TlsError({
+    address: refusing,
+    expected: "db.example",
+    reason: "Expired",
+    code: "CERT_HAS_EXPIRED",
+    certificate
+  })
+})
+
+/** Two addresses over TLS: the first has a certificate that has expired, the second is good. */
+export const secured: ReadonlyArray<DialEvent.DialEvent> = [
+  { _tag: "AttemptStarted", at: 0, attempt: 0, address: refusing },
+  {
+    _tag: "AttemptEstablishing",
+    at: 10,
+    attempt: 0,
+    address: refusing,
+    localAddress: at("192.0.2.77", 50_000)
+  },
+  { _tag: "AttemptFailed", at: 30, attempt: 0, address: refusing, error: expired },
+  { _tag: "AttemptStarted", at: 30, attempt: 1, address: good },
+  { _tag: "AttemptEstablishing", at: 40, attempt: 1, address: good, localAddress: at("192.0.2.77", 50_001) },
+  { _tag: "AttemptSecured", at: 59, attempt: 1, address: good, session },
+  { _tag: "AttemptConnected", at: 60, attempt: 1, address: good },
+  { _tag: "Connected", at: 60, address: good, localAddress: at("192.0.2.77", 50_001) }
 ]

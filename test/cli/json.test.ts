@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import * as Json from "../../src/cli/json.js"
 import { Address, DialError, type DialEvent, Endpoint } from "../../src/index.js"
-import { connected, failed } from "./events.js"
+import { connected, failed, secured } from "./events.js"
 
 const parsed = (events: ReadonlyArray<DialEvent.DialEvent>) => events.map((event) => JSON.parse(Json.line(event)))
 
@@ -78,6 +78,50 @@ describe("dial events as JSON", () => {
         reason: "NotFound",
         code: "ENOTFOUND",
         message: "resolve db.example (AAAA): no such name or no address of this kind (ENOTFOUND)"
+      }]
+    })
+  })
+
+  it("tell what was agreed on in a handshake, and why one failed", () => {
+    const [, establishing, refused, , , agreed] = parsed(secured)
+    const bad = { attempt: 0, address: "192.0.2.1", port: 443, family: "inet" }
+    expect(establishing).toStrictEqual({
+      _tag: "AttemptEstablishing",
+      at: 10,
+      ...bad,
+      localAddress: "192.0.2.77",
+      localPort: 50_000
+    })
+    expect(refused).toStrictEqual({
+      _tag: "AttemptFailed",
+      at: 30,
+      ...bad,
+      reason: "NotEstablished",
+      message: expect.stringContaining("the certificate has expired"),
+      tls: { reason: "Expired", code: "CERT_HAS_EXPIRED" }
+    })
+    expect(agreed).toStrictEqual({
+      _tag: "AttemptSecured",
+      at: 59,
+      attempt: 1,
+      address: "192.0.2.2",
+      port: 443,
+      family: "inet",
+      protocol: "TLSv1.3",
+      cipher: "TLS_AES_128_GCM_SHA256",
+      alpn: "h2",
+      serverName: "db.example",
+      expected: "db.example",
+      resumed: false,
+      verified: true,
+      certificates: [{
+        subject: "CN=db.example",
+        issuer: "CN=Example CA",
+        names: ["db.example"],
+        validFrom: "2025-01-01T00:00:00.000Z",
+        validTo: "2026-01-01T00:00:00.000Z",
+        fingerprint: "fingerprint",
+        pin: "pin"
       }]
     })
   })

@@ -3,7 +3,7 @@ import { columns, fit, type Line, paint, part } from "../../src/cli/lines.js"
 import * as Transcript from "../../src/cli/transcript.js"
 import * as Waterfall from "../../src/cli/waterfall.js"
 import { Address, DialError, type DialEvent, Endpoint } from "../../src/index.js"
-import { at, connected, failed } from "./events.js"
+import { at, connected, failed, secured } from "./events.js"
 
 const plain = (lines: ReadonlyArray<Line>) => lines.map((line) => paint(line, false))
 const draw = (events: ReadonlyArray<DialEvent.DialEvent>, now: number, width = 80) =>
@@ -30,6 +30,20 @@ describe("the waterfall", () => {
       "  #0  192.0.2.1    5.0 ms     10 ms          ━━━━━━━━━━━━━━━━╸         refused",
       "  failed in 16 ms: no address connected"
     ])
+  })
+
+  it("gives a handshake a bar of its own, and says what was agreed on and whose certificate it is", () => {
+    expect(draw(secured, 60, 100)).toEqual([
+      "                    start      took  0                                           60 ms",
+      "  #0  192.0.2.1    0.0 ms     10 ms  ━━━━━━━━╸                                          connected",
+      "      TLS           10 ms     20 ms          ━━━━━━━━━━━━━━━━╸                          TLS: expired",
+      "  #1  192.0.2.2     30 ms     10 ms                          ╺━━━━━━━━                  connected",
+      "      TLS           40 ms     20 ms                                  ╺━━━━━━━━━━━━━━━━  TLSv1.3, h2",
+      "  connected to 192.0.2.2:443 from 192.0.2.77:50001 in 60 ms",
+      "  secured by TLSv1.3, h2, TLS_AES_128_GCM_SHA256",
+      "  CN=db.example for db.example, valid from 2025-01-01 to 2026-01-01, issued by CN=Example CA"
+    ])
+    expect(draw(secured.slice(0, 5), 50).at(-1)).toMatch(/^ {6}TLS +40 ms +10 ms .* shaking hands$/)
   })
 
   it("lets the bar of what is under way grow with the time", () => {
