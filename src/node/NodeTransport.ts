@@ -26,12 +26,12 @@ import * as Net from "node:net"
 import * as Os from "node:os"
 import { setImmediate } from "node:timers"
 import * as Address from "../Address.js"
-import { AttemptError, type ConnectionLost, fromErrno, type LostReason } from "../DialError.js"
+import { AttemptError, type ConnectionLost, fromErrno } from "../DialError.js"
 import { impossible } from "../internal/impossible.js"
 import { type CloseMode, type OpenRequest, type SocketHandle, Transport } from "../Transport.js"
 import { DatagramHandle, type DatagramRequest } from "./internal/datagrams.js"
 import { rest, type Resting } from "./internal/resting.js"
-import { type Death, StreamHandle } from "./internal/streamHandle.js"
+import { StreamHandle } from "./internal/streamHandle.js"
 import { type Receiver, taken, type TakenSocket } from "./internal/taken.js"
 
 /**
@@ -148,9 +148,6 @@ class NodeSocketHandle extends StreamHandle<OwnedSocket> implements SocketHandle
   private resting = false
   /** Whether an end that Node tells of now may be a reset. */
   private doubtful = false
-  /** Whoever took the socket over, and whether they asked for bytes that have not come. */
-  private receiver: Receiver | undefined
-  private asked = false
 
   constructor(private readonly request: OpenRequest) {
     super()
@@ -392,13 +389,6 @@ class NodeSocketHandle extends StreamHandle<OwnedSocket> implements SocketHandle
         receiver.end()
       })
     )
-  }
-
-  override lose(reason: LostReason, code?: string, cause?: unknown): Death {
-    const first = this.death === undefined
-    const death = super.lose(reason, code, cause)
-    if (first) this.receiver?.lost(this.loss(death))
-    return death
   }
 }
 

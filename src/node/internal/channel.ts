@@ -15,7 +15,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Net from "node:net"
 import * as Connection from "../../Connection.js"
-import { isTakeable, taken, type TakenSocket } from "./taken.js"
+import { isReceivable, isTakeable, received, taken, type TakenSocket } from "./taken.js"
 
 /** Runs an effect in a fiber of its own. */
 export type Fork = <A, E>(effect: Effect.Effect<A, E>) => Fiber.RuntimeFiber<A, E>
@@ -43,16 +43,25 @@ export const make = (connection: Connection.Connection, fork: Fork, receiver: Re
   const { bequeath, closed, handle } = Connection.take(connection)
   const heir = Connection.fromHandle(handle, connection.socketType, closed)
   bequeath(heir)
-  const socket = isTakeable(handle) ? handle[taken](receiver) : undefined
-  // A socket that died in between tells of it in the next read.
-  return socket === undefined ? new FiberChannel(heir, fork, receiver) : new SocketChannel(socket, receiver)
+  const fibers = new FiberChannel(heir, fork, receiver)
+  if (isTakeable(handle)) {
+    const given = handle[taken](receiver)
+    // A socket that died in between tells of it in the next read.
+    return given === undefined ? fibers : new SocketChannel(given, receiver, (done) => given.socket.end(done))
+  }
+  const given = isReceivable(handle) ? handle[received](receiver) : undefined
+  return given === undefined ? fibers : new SocketChannel(given, receiver, (done) => fibers.end(done))
 }
 
 class SocketChannel implements Channel {
   readonly socket: Net.Socket
   #unread: Uint8Array | undefined
 
-  constructor(private readonly taken: TakenSocket, private readonly receiver: Receiver) {
+  constructor(
+    private readonly taken: TakenSocket,
+    private readonly receiver: Receiver,
+    readonly end: Channel["end"]
+  ) {
     this.socket = taken.socket
     this.#unread = taken.unread
   }
@@ -83,10 +92,6 @@ class SocketChannel implements Channel {
       else this.write(chunk, done)
     })
     socket.uncork()
-  }
-
-  end(done: () => void): void {
-    this.socket.end(done)
   }
 }
 

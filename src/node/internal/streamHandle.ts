@@ -7,6 +7,7 @@ import type * as Option from "effect/Option"
 import type * as Net from "node:net"
 import type * as Address from "../../Address.js"
 import { ConnectionLost, lostFromErrno, type LostReason } from "../../DialError.js"
+import type { Receiver } from "./taken.js"
 
 export type Resume<A, E = never> = (effect: Effect.Effect<A, E>) => void
 
@@ -22,6 +23,9 @@ export abstract class StreamHandle<S extends Net.Socket> {
   protected socket: S | undefined
   protected death: Death | undefined
   protected readWaiter: Resume<Option.Option<Uint8Array>, ConnectionLost> | undefined
+  /** Who is told of what comes, without an Effect, and whether they asked for bytes that have not come. */
+  protected receiver: Receiver | undefined
+  protected asked = false
   private lossWaiters: Set<Resume<ConnectionLost>> | undefined
   private ending = false
 
@@ -130,7 +134,8 @@ export abstract class StreamHandle<S extends Net.Socket> {
   /** The first cause wins. */
   lose(reason: LostReason, code?: string, cause?: unknown): Death {
     if (this.death !== undefined) return this.death
-    const death = this.death = { reason, code, cause, error: undefined }
+    const death: Death = this.death = { reason, code, cause, error: undefined }
+    this.receiver?.lost(this.loss(death))
     const reader = this.readWaiter
     this.readWaiter = undefined
     reader?.(Effect.fail(this.loss(death)))

@@ -31,6 +31,19 @@ export interface TakenSocket {
   readonly pull: () => void
 }
 
+/**
+ * The method of a handle that lets its socket be written to, and tells a receiver of what it reads, once; `undefined` when
+ * it is dead. No read may be waiting. Everything else is still the handle's, its `end` above all.
+ */
+export const received: unique symbol = Symbol.for("effect-dial/node/received")
+
+interface Receivable extends SocketHandle {
+  readonly [received]: (receiver: Receiver) => TakenSocket | undefined
+}
+
+/** Whether a handle reads by itself and tells of it: one of TLS, which has to know what it read. */
+export const isReceivable = (handle: SocketHandle): handle is Receivable => received in handle
+
 /** The method of a handle that gives its socket away, once: `undefined` when it is dead. No read may be waiting. */
 export const taken: unique symbol = Symbol.for("effect-dial/node/taken")
 

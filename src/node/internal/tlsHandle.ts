@@ -26,6 +26,7 @@ import type { CloseMode, SocketHandle } from "../../Transport.js"
 import { Carrier } from "./carrier.js"
 import { rest, type Resting } from "./resting.js"
 import { type Resume, StreamHandle } from "./streamHandle.js"
+import { received, type Receiver, type TakenSocket } from "./taken.js"
 
 /** What TLS is spoken over: a socket of Node itself, or a stream over any handle. */
 export type Wire = Net.Socket | Carrier
@@ -112,6 +113,28 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
         this.readWaiter = undefined
       })
     })
+  }
+
+  [received](receiver: Receiver): TakenSocket | undefined {
+    const { socket } = this
+    if (socket === undefined || this.death !== undefined) return undefined
+    this.receiver = receiver
+    const pull = () => {
+      this.asked = true
+      this.deliver()
+    }
+    return { socket, unread: undefined, ended: this.peerEnded, pull }
+  }
+
+  /** Give the receiver what it asked for, or see that it comes. */
+  private deliver(): void {
+    const { receiver, socket } = this
+    if (!this.asked || receiver === undefined || socket === undefined) return
+    if (socket.readableLength > 0) {
+      this.asked = false
+      if (receiver.bytes(socket.read() as Buffer)) this.asked = true
+    }
+    if (this.asked && !this.resting) socket.read(0)
   }
 
   override write(bytes: Uint8Array): Effect.Effect<void, ConnectionLost> {
@@ -214,6 +237,7 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
     if (socket.readableLength === 0) return this.doubt(socket)
     this.touch()
     this.hear()
+    this.deliver()
     const reader = this.readWaiter
     this.readWaiter = undefined
     reader?.(this.takeUnread)
@@ -247,7 +271,7 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
     this.restWaiters = []
     waiters.forEach((resume) => resume(Effect.void))
     this.endWhenWritten()
-    if (this.readWaiter !== undefined) this.socket?.read(0)
+    if (this.readWaiter !== undefined || this.asked) this.socket?.read(0)
   }
 
   /** An end has come: of the peer's own making, or of somebody else's. */
@@ -283,6 +307,7 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
   private ended(): void {
     this.peerEnded = true
     this.hear()
+    this.receiver?.end()
     const reader = this.readWaiter
     this.readWaiter = undefined
     reader?.(Effect.succeedNone)
