@@ -146,6 +146,8 @@ class NodeSocketHandle extends StreamHandle<OwnedSocket> implements SocketHandle
   private peerEnded = false
   /** Whether the kernel may not be asked for more in this phase of the loop. */
   private resting = false
+  /** Whether Node reads on for a receiver. */
+  private reading = false
   /** Whether an end that Node tells of now may be a reset. */
   private doubtful = false
 
@@ -269,7 +271,7 @@ class NodeSocketHandle extends StreamHandle<OwnedSocket> implements SocketHandle
     socket.pause()
     const pull = () => {
       this.asked = true
-      if (!this.resting) this.socket?.resume()
+      if (!this.resting && !this.reading) this.readOn()
     }
     return { socket, unread, ended: this.peerEnded, pull }
   }
@@ -349,7 +351,13 @@ class NodeSocketHandle extends StreamHandle<OwnedSocket> implements SocketHandle
     this.asked = false
     // It may have asked in between.
     if (receiver.bytes(bytes)) this.asked = true
-    return this.asked && !rests
+    this.reading = this.asked && !rests
+    return this.reading
+  }
+
+  private readOn(): void {
+    this.reading = this.receiver !== undefined
+    this.socket?.resume()
   }
 
   private rest(): void {
@@ -360,7 +368,7 @@ class NodeSocketHandle extends StreamHandle<OwnedSocket> implements SocketHandle
   /** The loop's next phase: whoever asked meanwhile may read. */
   rested(): void {
     this.resting = false
-    if (this.readWaiter !== undefined || this.asked) this.socket?.resume()
+    if (this.readWaiter !== undefined || this.asked) this.readOn()
   }
 
   ended(): void {

@@ -56,6 +56,11 @@ export const make = (connection: Connection.Connection, fork: Fork, receiver: Re
 class SocketChannel implements Channel {
   readonly socket: Net.Socket
   #unread: Uint8Array | undefined
+  /** Of the one write under way. */
+  #done: (() => void) | undefined
+  readonly #wrote = (error?: Error | null): void => {
+    if (!error) this.#done?.()
+  }
 
   constructor(
     private readonly taken: TakenSocket,
@@ -79,9 +84,8 @@ class SocketChannel implements Channel {
   }
 
   write(bytes: Uint8Array, done: () => void): void {
-    this.socket.write(bytes, (error) => {
-      if (!error) done()
-    })
+    this.#done = done
+    this.socket.write(bytes, this.#wrote)
   }
 
   writev(chunks: ReadonlyArray<Uint8Array>, done: () => void): void {
