@@ -9,7 +9,10 @@ import { availableParallelism } from "node:os"
 import { parseArgs } from "node:util"
 import { median, summary, summaryOrWords } from "./measure.mjs"
 
-const all = ["dial", "dial-two", "hold", "names", "read", "write", "pingpong", "http", "postgres", "races"]
+const all = [
+  ...["dial", "dial-two", "hold", "names", "read", "write", "pingpong", "http", "postgres", "races"],
+  ...["tls-dial", "tls-many", "tls-read", "tls-write"]
+]
 const resultsFile = new URL("results/results.json", import.meta.url)
 const roundLimit = 120_000
 
