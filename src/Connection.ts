@@ -277,6 +277,8 @@ class ConnectionImpl implements Connection {
       if (this.#heir !== undefined) return this.#misused("a read after it was taken over")
       if (this.#reading) return this.#misused("a second read while one waits")
       if (this.#peerEnded) return Effect.succeedNone
+      const { buffered } = this.handle
+      if (buffered !== undefined && buffered > 0) return this.#takeBuffered
       this.#reading = true
       return Effect.onExit(this.handle.read, (exit) => {
         this.#reading = false
@@ -288,6 +290,16 @@ class ConnectionImpl implements Connection {
         this.#bytesRead += exit.value.value.length
         return Effect.void
       })
+    })
+  }
+
+  /** One step, so that an interruption comes before it or after it, and takes no bytes along. */
+  get #takeBuffered(): Effect.Effect<Option.Option<Uint8Array>> {
+    return Effect.sync(() => {
+      const bytes = this.handle.take?.()
+      if (bytes === undefined) throw this.#misuse("two reads at once")
+      this.#bytesRead += bytes.length
+      return Option.some(bytes)
     })
   }
 

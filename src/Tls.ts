@@ -17,7 +17,6 @@
  * @since 0.2.0
  */
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
@@ -31,7 +30,7 @@ import * as DialEvent from "./DialEvent.js"
 import type { DialOptions } from "./DialOptions.js"
 import * as Endpoint from "./Endpoint.js"
 import { TlsError } from "./TlsError.js"
-import { defaultHandshakeTimeout, type TlsOptions, type UpgradeOptions } from "./TlsOptions.js"
+import type { TlsOptions, UpgradeOptions } from "./TlsOptions.js"
 import type { TlsSession } from "./TlsSession.js"
 
 export type { TlsOptions, UpgradeOptions } from "./TlsOptions.js"
@@ -68,14 +67,13 @@ export interface Peer {
  *
  * Who writes a layer of it owes its users this:
  *
- * - an upgrade that fails or is interrupted has closed the connection
+ * - an upgrade that fails or is interrupted has closed the connection; one that is not done within its
+ *   `handshakeTimeout` fails
  * - the Secured belongs to the Scope in the environment, and the connection it was made of is not used by anybody else:
  *   closing or aborting that one closes or aborts the Secured
  * - `end` sends a close_notify, and reading goes on; an orderly close sends one too
  * - the peer's close_notify is the end; an end without one is a `ConnectionLost` with the reason `Truncated`, where the
  *   platform lets one see it
- *
- * The limit of the handshake is kept by {@link upgrade}, not by the port.
  *
  * @since 0.2.0
  * @category port
@@ -156,17 +154,7 @@ const upgradeFor = (
   Effect.suspend(() => {
     const peer = peerOf(connection, host, options)
     if (Either.isLeft(peer)) return Effect.zipRight(connection.close(noFlush), Effect.fail(peer.left))
-    const handshake = tls.upgrade(connection, peer.right, options)
-    const limit = Duration.decode(options.handshakeTimeout ?? defaultHandshakeTimeout)
-    if (!Duration.isFinite(limit)) return handshake
-    const timedOut = () =>
-      new TlsError({
-        address: connection.remoteAddress,
-        expected: peer.right.expected,
-        reason: "HandshakeTimeout",
-        detail: `it had ${Duration.format(limit)}`
-      })
-    return Effect.timeoutFail(handshake, { duration: limit, onTimeout: timedOut })
+    return tls.upgrade(connection, peer.right, options)
   })
 
 const noFlush = { flushTimeout: 0 }

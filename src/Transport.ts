@@ -77,6 +77,13 @@ export interface SocketHandle {
   readonly read: Effect.Effect<Option.Option<Uint8Array>, ConnectionLost>
 
   /**
+   * How many bytes a `read` would have without waiting, and `take`, which is that read: the next chunk of them. For what
+   * comes in many small chunks at a time, such as the records of TLS. Absent: a read may always wait.
+   */
+  readonly buffered?: number | undefined
+  readonly take?: (() => Uint8Array | undefined) | undefined
+
+  /**
    * Hand bytes to the kernel, in the order of the calls; done when it took all of them. The bytes belong to the
    * socket until then. Interrupting stops the wait; what was handed over is still sent. Fails with the reason in
    * `lost`.

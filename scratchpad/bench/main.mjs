@@ -10,8 +10,20 @@ import { parseArgs } from "node:util"
 import { median, summary, summaryOrWords } from "./measure.mjs"
 
 const all = [
-  ...["dial", "dial-two", "hold", "names", "read", "write", "pingpong", "http", "postgres", "races"],
-  ...["tls-dial", "tls-many", "tls-read", "tls-write"]
+  "dial",
+  "dial-two",
+  "hold",
+  "names",
+  "read",
+  "write",
+  "pingpong",
+  "http",
+  "postgres",
+  "races",
+  "tls-dial",
+  "tls-many",
+  "tls-read",
+  "tls-write"
 ]
 const resultsFile = new URL("results/results.json", import.meta.url)
 const roundLimit = 120_000

@@ -17,6 +17,7 @@
  * @since 0.2.0
  */
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Runtime from "effect/Runtime"
@@ -27,9 +28,11 @@ import type { ConnectionOptions, TLSSocket } from "node:tls"
 import type { Certificate } from "../Certificate.js"
 import * as Connection from "../Connection.js"
 import { ConnectionLost } from "../DialError.js"
+import { setAlarm } from "../internal/alarm.js"
+import { Timers } from "../internal/timers.js"
 import { type Peer, type Secured, Tls } from "../Tls.js"
 import { alertOf, fromOpenSsl, TlsError, type TlsReason } from "../TlsError.js"
-import { defaultMinVersion, type UpgradeOptions } from "../TlsOptions.js"
+import { defaultHandshakeTimeout, defaultMinVersion, type UpgradeOptions } from "../TlsOptions.js"
 import type { TlsSession, TlsVersion } from "../TlsSession.js"
 import type { SocketHandle } from "../Transport.js"
 import { Carrier } from "./internal/carrier.js"
@@ -85,18 +88,20 @@ export const layerWith = (options: {
    */
   readonly sessionEndpoints?: number | undefined
 }): Layer.Layer<Tls> =>
-  Layer.sync(Tls, () => {
-    const shared: Shared = {
-      contexts: new Contexts(),
-      sessions: new Sessions(options.sessionEndpoints ?? defaultSessionEndpoints)
-    }
-    return { upgrade: (connection, peer, options) => upgrade(shared, connection, peer, options) }
-  })
+  Layer.scoped(
+    Tls,
+    Effect.map(Timers.make, (timers) => {
+      const sessions = new Sessions(options.sessionEndpoints ?? defaultSessionEndpoints)
+      const shared: Shared = { contexts: new Contexts(), sessions, timers }
+      return { upgrade: (connection, peer, options) => upgrade(shared, connection, peer, options) }
+    })
+  )
 
 /** What all handshakes of a layer share. */
 interface Shared {
   readonly contexts: Contexts
   readonly sessions: Sessions
+  readonly timers: Timers
 }
 
 const upgrade = (
@@ -109,7 +114,7 @@ const upgrade = (
     Effect.flatMap(Effect.runtime<Scope.Scope>(), (runtime) => {
       const { bequeath, closed, handle } = Connection.take(connection)
       const handshake = new Handshake(shared, handle, peer, options, runtime)
-      return Effect.matchCauseEffect(restore(handshake.done), {
+      return Effect.matchCauseEffect(handshake.done(restore), {
         onFailure: (cause) => Effect.zipRight(Effect.zipRight(handshake.abandon, closed), Effect.failCause(cause)),
         onSuccess: ({ session, tls }) => {
           const secured = Object.assign(Connection.fromHandle(tls, "stream", closed), { tls: session })
@@ -138,6 +143,9 @@ class Handshake {
   private verified = false
   /** The newest session that came before the peer was verified. */
   private early: Buffer | undefined
+  private limit: Duration.Duration | undefined
+  /** What happens at the limit; nothing once there is an outcome. */
+  private atLimit: (() => void) | undefined
 
   constructor(
     private readonly shared: Shared,
@@ -147,16 +155,37 @@ class Handshake {
     private readonly runtime: Runtime.Runtime<never>
   ) {}
 
-  readonly done: Effect.Effect<Established, TlsError> = Effect.async((resume) => {
-    try {
-      const context = this.shared.contexts.for(this.options)
-      const wire = this.wire()
-      if (wire === undefined) return resume(Effect.flatMap(this.handle.lost, (lost) => Effect.fail(this.failure(lost))))
-      this.begin(context, wire, (exit) => resume(exit))
-    } catch (cause) {
-      resume(Effect.fail(this.error("InvalidOptions", cause)))
-    }
-  })
+  /** The handshake, within its limit. */
+  done(
+    restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  ): Effect.Effect<Established, TlsError> {
+    const limit = Duration.decode(this.options.handshakeTimeout ?? defaultHandshakeTimeout)
+    if (!Duration.isFinite(limit)) return restore(this.outcome)
+    this.limit = limit
+    return Effect.flatMap(setAlarm(this.shared.timers, limit, () => this.atLimit?.()), (alarm) => {
+      const outcome = Effect.ensuring(restore(this.outcome), alarm.stop)
+      // An interruption that came while a fiber was being stopped is heard.
+      return alarm.stopsAtOnce ? outcome : Effect.zipLeft(outcome, restore(Effect.void))
+    })
+  }
+
+  private get outcome(): Effect.Effect<Established, TlsError> {
+    return Effect.async((resume) => {
+      const done = (exit: Effect.Effect<Established, TlsError>) => {
+        this.atLimit = undefined
+        resume(exit)
+      }
+      this.atLimit = () => done(Effect.fail(this.error("HandshakeTimeout", undefined)))
+      try {
+        const context = this.shared.contexts.for(this.options)
+        const wire = this.wire()
+        if (wire === undefined) done(Effect.flatMap(this.handle.lost, (lost) => Effect.fail(this.failure(lost))))
+        else this.begin(context, wire, done)
+      } catch (cause) {
+        done(Effect.fail(this.error("InvalidOptions", cause)))
+      }
+    })
+  }
 
   /** Leave nothing of it. */
   readonly abandon: Effect.Effect<void> = Effect.suspend(() => {
@@ -297,6 +326,8 @@ class Handshake {
     switch (reason) {
       case "NoCommonProtocol":
         return `${minVersion} or later is wanted`
+      case "HandshakeTimeout":
+        return this.limit && `it had ${Duration.format(this.limit)}`
       case "NoCommonAlpn":
         return `offered was ${alpn.join(", ")}`
       case "InvalidCertificate":

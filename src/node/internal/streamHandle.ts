@@ -50,11 +50,9 @@ export abstract class StreamHandle<S extends Net.Socket> {
       // The kernel took it all at once: no need to wait for Node to say so.
       if (socket.writableLength === 0 && !socket.errored) return Effect.void
       return Effect.async((resume) => {
-        if (finished !== undefined) return resume(finished)
-        waiter = resume
-        return Effect.sync(() => {
-          waiter = undefined
-        })
+        // No cleanup: it would cost as much as the rest, and a fiber that waits no more hears nothing of a `resume`.
+        if (finished !== undefined) resume(finished)
+        else waiter = resume
       })
     })
   }

@@ -2,8 +2,10 @@
  * The SocketHandle over a `tls.TLSSocket`: the handshake, and then what every stream socket does. It answers for the
  * quirks of TLS in Node:
  *
- * - it reads when asked, with a buffer of nothing (`highWaterMark: 0`): Node stops the kernel read after each chunk.
- *   After the handshake alone the first read of the kernel is ahead of us.
+ * - it takes the chunks where Node pushes them, before a Readable has a buffer and events of them: a record has at most
+ *   16 KiB, and each event costs a tenth of decrypting one. What nobody reads stops the kernel read at once; after the
+ *   handshake alone, which does not ask, one read is ahead of us. Whoever waits for bytes has those of a whole phase of
+ *   the loop.
  * - Node calls back from inside OpenSSL, and runs all that waits for its turn there, so a fiber may find OpenSSL on the
  *   stack. Told to end then, OpenSSL loses what has come and is not yet decrypted; freed then, it crashes. So nobody
  *   hears of the handshake, nothing ends and nothing is closed in order in the phase of the loop in which something came.
@@ -18,6 +20,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Net from "node:net"
+import { Readable } from "node:stream"
 import * as Tls from "node:tls"
 import type * as Address from "../../Address.js"
 import { type AttemptError, ConnectionLost } from "../../DialError.js"
@@ -38,6 +41,13 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
   private shaken: Shaken | undefined
   private established = false
   private peerEnded = false
+  /** Decrypted, and not read yet. */
+  private readonly queue: Array<Uint8Array> = []
+  private queued = 0
+  /** How the stream has ended, while what came before that is not all read. */
+  private verdict: "Whole" | "Truncated" | "Reset" | undefined
+  /** Whether Node reads from the kernel. */
+  private flowing = true
   /** Whether the kernel may not be asked for more in this phase of the loop. */
   private resting = false
   /** Whether anything was written, and whether anything has come, since the handshake. */
@@ -75,11 +85,12 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
   /** Start the handshake. `shaken` is told of its outcome once, and never before this has returned. */
   shake(options: Tls.ConnectionOptions, shaken: Shaken): Tls.TLSSocket {
     this.shaken = shaken
-    const socket = Tls.connect({ ...options, socket: this.wire, highWaterMark: 0 } as Tls.ConnectionOptions)
+    const socket = Tls.connect({ ...options, socket: this.wire } as Tls.ConnectionOptions)
     this.socket = socket
     socket.on("error", (error) => this.failed(error))
     socket.on("secureConnect", () => {
       this.established = true
+      socket.push = (chunk: Uint8Array | null) => chunk === null ? this.ended(socket) : this.arrived(chunk)
       this.touch()
     })
     // A ticket that came of the wire is no close_notify.
@@ -87,8 +98,6 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
       this.touch()
       if (this.established) this.hear()
     })
-    socket.on("readable", () => this.readable())
-    socket.on("end", () => this.ended())
     socket.on("close", () => {
       this.settle(Object.assign(new Error("closed"), { code: "ERR_SOCKET_CLOSED" }))
       this.lose("End")
@@ -103,16 +112,26 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
 
   get read(): Effect.Effect<Option.Option<Uint8Array>, ConnectionLost> {
     return Effect.async((resume) => {
-      const { socket } = this
-      if (socket !== undefined && socket.readableLength > 0) return resume(this.takeUnread)
+      if (this.queued > 0) return resume(this.takeQueued)
+      this.finish()
       if (this.death !== undefined) return resume(Effect.fail(this.loss(this.death)))
       if (this.peerEnded) return resume(Effect.succeedNone)
       this.readWaiter = resume
-      if (!this.resting) socket?.read(0)
+      if (!this.resting) this.flow()
       return Effect.sync(() => {
         this.readWaiter = undefined
       })
     })
+  }
+
+  get buffered(): number {
+    return this.queued
+  }
+
+  take(): Uint8Array | undefined {
+    const bytes = this.queue.shift()
+    if (bytes !== undefined) this.queued -= bytes.length
+    return bytes
   }
 
   [received](receiver: Receiver): TakenSocket | undefined {
@@ -128,13 +147,14 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
 
   /** Give the receiver what it asked for, or see that it comes. */
   private deliver(): void {
-    const { receiver, socket } = this
-    if (!this.asked || receiver === undefined || socket === undefined) return
-    if (socket.readableLength > 0) {
+    while (this.asked && this.queued > 0) {
       this.asked = false
-      if (receiver.bytes(socket.read() as Buffer)) this.asked = true
+      // It may have asked in between.
+      if (this.receiver?.bytes(this.take() as Buffer) === true) this.asked = true
     }
-    if (this.asked && !this.resting) socket.read(0)
+    if (!this.asked) return
+    if (this.verdict !== undefined) this.finish()
+    else if (!this.resting) this.flow()
   }
 
   override write(bytes: Uint8Array): Effect.Effect<void, ConnectionLost> {
@@ -159,8 +179,8 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
   }
 
   /** Taken by the reader's own step, not handed to it: an interruption in between leaves them for the next read. */
-  private get takeUnread(): Effect.Effect<Option.Option<Uint8Array>> {
-    return Effect.sync(() => Option.fromNullable<Uint8Array | null>(this.socket?.read()))
+  private get takeQueued(): Effect.Effect<Option.Option<Uint8Array>> {
+    return Effect.sync(() => Option.fromNullable(this.take()))
   }
 
   get stopReadingAndWriting(): Effect.Effect<void> {
@@ -209,6 +229,7 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
   get release(): Effect.Effect<void> {
     return Effect.sync(() => {
       this.socket = undefined
+      this.queue.length = this.queued = 0
     })
   }
 
@@ -230,17 +251,22 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
     else this.loseTo(error)
   }
 
-  /** Something has come of the wire: bytes, or the end. */
-  private readable(): void {
-    const { socket } = this
-    if (socket === undefined) return
-    if (socket.readableLength === 0) return this.doubt(socket)
+  /** Plain bytes have come; whether the kernel is asked for more right away. */
+  private arrived(bytes: Uint8Array): boolean {
+    this.queue.push(bytes)
+    this.queued += bytes.length
     this.touch()
     this.hear()
     this.deliver()
-    const reader = this.readWaiter
-    this.readWaiter = undefined
-    reader?.(this.takeUnread)
+    // Not before the loop's next phase: see `endedShort`.
+    return this.flowing = false
+  }
+
+  /** Ask the kernel for more, as Readable itself would. */
+  private flow(): void {
+    if (this.flowing) return
+    this.flowing = true
+    this.socket?._read(0)
   }
 
   private hear(): void {
@@ -271,13 +297,38 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
     this.restWaiters = []
     waiters.forEach((resume) => resume(Effect.void))
     this.endWhenWritten()
-    if (this.readWaiter !== undefined || this.asked) this.socket?.read(0)
+    if (this.asked) return this.deliver()
+    const reader = this.readWaiter
+    if (reader === undefined) return
+    if (this.queued === 0) return this.flow()
+    this.readWaiter = undefined
+    reader(this.takeQueued)
   }
 
   /** An end has come: of the peer's own making, or of somebody else's. */
-  private doubt(socket: Tls.TLSSocket): void {
-    if (this.wasReset(socket)) this.lose("Reset", "ECONNRESET")
-    else if (!this.allowTruncation && this.endedShort()) this.lose("Truncated", undefined, this.tlsError(undefined))
+  private ended(socket: Tls.TLSSocket): boolean {
+    this.flowing = false
+    this.verdict = this.wasReset(socket) ? "Reset" : !this.allowTruncation && this.endedShort() ? "Truncated" : "Whole"
+    this.finish()
+    return false
+  }
+
+  /** Tell of the end, once all that came before it has been read and more is asked for. */
+  private finish(): void {
+    const { socket, verdict } = this
+    if (verdict === undefined || this.queued > 0) return
+    this.verdict = undefined
+    if (verdict === "Reset") this.lose(verdict, "ECONNRESET")
+    else if (verdict === "Truncated") this.lose(verdict, undefined, this.tlsError(undefined))
+    this.peerEnded = true
+    this.hear()
+    this.receiver?.end()
+    const reader = this.readWaiter
+    this.readWaiter = undefined
+    reader?.(Effect.succeedNone)
+    if (socket === undefined) return
+    Readable.prototype.push.call(socket, null)
+    socket.read(0)
   }
 
   /**
@@ -302,14 +353,5 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
     return this.wire instanceof Carrier
       ? this.wire.readableEnded
       : this.wire.bytesRead === this.seen && !this.resting
-  }
-
-  private ended(): void {
-    this.peerEnded = true
-    this.hear()
-    this.receiver?.end()
-    const reader = this.readWaiter
-    this.readWaiter = undefined
-    reader?.(Effect.succeedNone)
   }
 }

@@ -59,6 +59,25 @@ describe("a stream over TLS", () => {
       expect([socket.bytesRead, socket.bytesWritten]).toEqual([Buffer.concat(pieces).length, socket.bytesRead])
     }))
 
+  scenario(
+    "that has all been received before anybody reads still comes whole, and then ends",
+    () =>
+      Effect.gen(function*() {
+        const bytes = randomBytes(48_000)
+        const { server, socket } = yield* streamOver((far) => far.end(bytes))
+        yield* Loopback.stalled("what comes of the wire", () => server.accepted[0]?.bytesWritten ?? 0)
+        const seen: Array<Buffer> = []
+        const ended = { after: -1 }
+        socket.on("data", (chunk) => seen.push(chunk))
+        socket.on("end", () => {
+          ended.after = Buffer.concat(seen).length
+        })
+        yield* Loopback.until("the end", () => ended.after >= 0)
+        expect(ended.after).toBe(bytes.length)
+        expect(Buffer.concat(seen).equals(bytes)).toBe(true)
+      })
+  )
+
   scenario("slows a peer whose bytes nobody reads", () =>
     Effect.gen(function*() {
       const chunk = Buffer.alloc(65_536)
