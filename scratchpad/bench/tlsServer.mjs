@@ -35,6 +35,7 @@ const options = {
 }
 
 const open = new Set()
+const wires = new Map()
 
 /** Accepts and keeps; answers the client's end with a reset, so that no TIME_WAIT is left on either side. */
 const hold = (socket, wire) => {
@@ -69,25 +70,27 @@ const sink = (socket) => {
   socket.on("end", () => socket.end(String(got)))
 }
 
+/** Of a connection to one of our ports: a client may use a port of its own for several of them. */
+const ends = ({ localPort, remotePort }) => `${localPort} ${remotePort}`
+
 const listen = (role) =>
   new Promise((resolve, reject) => {
-    const wires = new Map()
     const server = createServer(options, (socket) => {
       // A client that ends by a reset is no failure of the server.
       socket.on("error", () => {})
-      role(socket, wires.get(socket.remotePort))
+      role(socket, wires.get(ends(socket)))
     })
     server.on("connection", (wire) => {
-      const { remotePort } = wire
+      const key = ends(wire)
       open.add(wire)
-      wires.set(remotePort, wire)
+      wires.set(key, wire)
       wire.on("error", () => {})
       wire.on("close", () => {
         open.delete(wire)
-        wires.delete(remotePort)
+        wires.delete(key)
       })
     })
-    server.on("tlsClientError", () => {})
+    server.on("tlsClientError", (_, socket) => socket.destroy())
     server.on("error", reject)
     server.listen({ host: "127.0.0.1", port: 0, backlog: 4096 }, () => resolve(server.address().port))
   })
