@@ -40,6 +40,7 @@ import * as DnsMessage from "./DnsMessage.js"
 import * as Endpoint from "./Endpoint.js"
 import * as Feed from "./internal/feed.js"
 import { Flights } from "./internal/flights.js"
+import { firstOf } from "./internal/sideBySide.js"
 import { Timers } from "./internal/timers.js"
 import { type Answer, families, type IpFamily, noAddresses, type Query, Resolver } from "./Resolver.js"
 import * as ServiceBinding from "./ServiceBinding.js"
@@ -637,7 +638,7 @@ const askHttps = (
       )
     }),
     Effect.scoped,
-    Effect.timeoutFail({ duration: timeout, onTimeout: () => failed("Timeout", undefined) }),
+    (asked) => firstOf(asked, Effect.delay(Effect.suspend(() => Effect.fail(failed("Timeout", undefined))), timeout)),
     Effect.flatMap(({ age, body }) => {
       const message = body.length > mostOctets ? undefined : DnsMessage.decode(body)
       if (message === undefined || Either.isLeft(message)) return Effect.fail(failed("InvalidResponse", message?.left))

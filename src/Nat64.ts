@@ -21,6 +21,7 @@ import * as Address from "./Address.js"
 import * as Dialer from "./Dialer.js"
 import type { DialOptions } from "./DialOptions.js"
 import * as Endpoint from "./Endpoint.js"
+import { firstOf } from "./internal/sideBySide.js"
 import { Resolver } from "./Resolver.js"
 import { SourceAddress } from "./SourceAddress.js"
 
@@ -145,13 +146,15 @@ export const discover: Effect.Effect<Discovery, never, Resolver> = Effect.flatMa
   (resolver) =>
     Stream.runFold(
       Stream.catchAll(resolver.resolve(discoveryName, { families: ["inet6"] }), () => Stream.empty),
-      { prefixes: [], timeToLive: undefined } as Discovery,
+      undiscovered,
       (found, answer) =>
         answer._tag === "Addresses"
           ? { prefixes: answer.addresses.flatMap(prefixesIn), timeToLive: answer.timeToLive }
           : found
     )
 )
+
+const undiscovered: Discovery = { prefixes: [], timeToLive: undefined }
 
 const prefixesIn = (address: Address.IpAddress): ReadonlyArray<Prefix> => {
   if (address._tag !== "Ipv6Address") return []
@@ -217,12 +220,9 @@ export const layer: Layer.Layer<Dialer.Dialer, never, Dialer.Dialer | Resolver |
       const now = yield* Clock.currentTimeMillis
       const kept = MutableRef.get(known)
       if (kept !== undefined && now < kept.until) return kept.prefixes
-      const found = yield* Effect.provideService(discover, Resolver, resolver).pipe(
-        Effect.timeoutTo({
-          duration: discoveryTimeout,
-          onSuccess: (found) => found,
-          onTimeout: (): Discovery => ({ prefixes: [], timeToLive: undefined })
-        })
+      const found = yield* firstOf(
+        Effect.provideService(discover, Resolver, resolver),
+        Effect.as(Effect.sleep(discoveryTimeout), undiscovered)
       )
       const until = now + Duration.toMillis(found.timeToLive ?? defaultTimeToLive)
       MutableRef.set(known, { prefixes: found.prefixes, until })

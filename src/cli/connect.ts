@@ -13,6 +13,7 @@ import type { Connection } from "../Connection.js"
 import * as Dialer from "../Dialer.js"
 import type { ConnectionLost, DialError } from "../DialError.js"
 import type { Endpoint } from "../Endpoint.js"
+import { allOf, firstOf } from "../internal/sideBySide.js"
 import { input, type StdioError, write } from "./stdio.js"
 
 /** What is relayed: the process's own standard input and output, unless it is told otherwise. */
@@ -56,7 +57,7 @@ const relay = (connection: Connection, ends: Ends): Effect.Effect<void, Connecti
   Effect.gen(function*() {
     const peerEnded = yield* Deferred.make<void>()
     const receiving = Effect.zipRight(receive(connection, ends), Deferred.succeed(peerEnded, undefined))
-    yield* Effect.all([send(connection, ends, peerEnded), receiving], { concurrency: 2, discard: true })
+    yield* allOf([send(connection, ends, peerEnded), receiving])
   })
 
 const receive = (connection: Connection, ends: Ends): Effect.Effect<void, ConnectionLost | StdioError> =>
@@ -79,7 +80,7 @@ const send = (
       Effect.zipRight(Effect.fail(Option.none()))
     )
     const rest: Effect.Effect<never, Option.Option<ConnectionLost | StdioError>> = Effect.flatMap(
-      Effect.raceFirst(pull, gaveUp),
+      firstOf(pull, gaveUp),
       (chunk) =>
         Effect.zipRight(
           Effect.mapError(Effect.forEach(chunk, (bytes) => connection.write(bytes), { discard: true }), Option.some),
@@ -106,16 +107,13 @@ const relayDatagrams = (
     )
     const quiet = Effect.zipRight(Deferred.await(inputEnded), Effect.sleep(lingerAfterInput))
     const receiving: Effect.Effect<void, ConnectionLost | StdioError> = Effect.flatMap(
-      Effect.raceFirst(connection.read, Effect.as(quiet, Option.none<Uint8Array>())),
+      firstOf(connection.read, Effect.as(quiet, Option.none<Uint8Array>())),
       Option.match({
         onNone: () => Effect.void,
         onSome: (bytes) => Effect.zipRight(ends.write(bytes), receiving)
       })
     )
-    yield* Effect.all([Effect.zipRight(sending, Deferred.succeed(inputEnded, undefined)), receiving], {
-      concurrency: 2,
-      discard: true
-    })
+    yield* allOf([Effect.zipRight(sending, Deferred.succeed(inputEnded, undefined)), receiving])
   })
 
 const datagrams = (bytes: Uint8Array): ReadonlyArray<Uint8Array> =>

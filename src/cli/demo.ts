@@ -50,7 +50,7 @@ const build = (ipv6: boolean): Effect.Effect<ReadonlyArray<Scene>, Lab.LabError,
   const inet: Lab.Hosts = { [silent]: "silent", [refusing]: "refusing", [good]: "good" }
   const port = (behaviour: Lab.Behaviour) => Lab.build(ipv6 ? { ...inet, "::1": behaviour } : inet)
   return Effect.map(
-    Effect.all([port("good"), port("refusing"), port("silent")], { concurrency: "unbounded" }),
+    Effect.all([port("good"), port("refusing"), port("silent")]),
     ([allGood, noIpv6, silentIpv6]) => [
       {
         name: "good.lab",

@@ -12,6 +12,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Net from "node:net"
 import { Worker } from "node:worker_threads"
+import { allOf } from "../internal/sideBySide.js"
 import type * as Silent from "./silentListener.js"
 
 /** The lab could not be built. */
@@ -38,10 +39,7 @@ export const build = (hosts: Hosts): Effect.Effect<number, LabError, Scope.Scope
   randomPort.pipe(
     Effect.flatMap((port) =>
       Effect.as(
-        Effect.forEach(Object.entries(hosts), ([host, behaviour]) => behaviours[behaviour](host, port), {
-          concurrency: "unbounded",
-          discard: true
-        }),
+        allOf(Object.entries(hosts).map(([host, behaviour]) => behaviours[behaviour](host, port))),
         port
       )
     ),

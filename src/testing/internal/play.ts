@@ -9,6 +9,7 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type { Connection } from "../../Connection.js"
 import * as Dialer from "../../Dialer.js"
+import { allOf, firstOf } from "../../internal/sideBySide.js"
 import type { Behaviour } from "../Behaviour.js"
 import { pattern, patternAt } from "../laws/Law.js"
 import * as SimNetwork from "../SimNetwork.js"
@@ -37,12 +38,8 @@ export const play = (scenario: Scenario): Played => {
   const program = Effect.gen(function*() {
     const network = yield* SimNetwork.SimNetwork
     const steering = yield* Effect.fork(steer(scenario, network))
-    const logs = yield* Effect.forEach(
-      scenario.clients,
-      (client, index) => runClient(scenario, client, index, clients),
-      {
-        concurrency: "unbounded"
-      }
+    const logs = yield* allOf(
+      scenario.clients.map((client, index) => runClient(scenario, client, index, clients))
     )
     yield* Fiber.join(steering)
     violations.push(...judgeLeaks("the programs have ended", yield* network.accounting, false))
@@ -159,7 +156,7 @@ const runClient = (
     ))
     const fiber = yield* Effect.fork(scoped)
     if (interruptedAt !== undefined) {
-      yield* Effect.race(Effect.sleep(interruptedAt), Fiber.await(fiber))
+      yield* firstOf(Effect.sleep(interruptedAt), Fiber.await(fiber))
       yield* Fiber.interrupt(fiber)
     }
     yield* Fiber.await(fiber)
@@ -219,7 +216,7 @@ const take = (step: Step, connection: Connection, log: ClientLog, offsets: Offse
 }
 
 const steer = ({ moves, servers }: Scenario, network: SimNetwork.SimNetwork["Type"]): Effect.Effect<void> =>
-  Effect.forEach(moves, ({ at, server, what }) => {
+  Effect.asVoid(allOf(moves.map(({ at, server, what }) => {
     const host = servers[server]?.name ?? "s0"
     const moving: { readonly [W in typeof what]: Effect.Effect<void> } = {
       partition: network.partition("client", host),
@@ -232,7 +229,7 @@ const steer = ({ moves, servers }: Scenario, network: SimNetwork.SimNetwork["Typ
       restart: network.restart(host)
     }
     return Effect.delay(moving[what], at)
-  }, { concurrency: "unbounded", discard: true })
+  })))
 
 const repairAll = ({ servers }: Scenario, network: SimNetwork.SimNetwork["Type"]): Effect.Effect<void> =>
   Effect.forEach(

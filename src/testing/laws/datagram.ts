@@ -17,6 +17,7 @@ import * as Address from "../../Address.js"
 import * as Attempt from "../../Attempt.js"
 import type { Connection } from "../../Connection.js"
 import type { AttemptError, ConnectionLost } from "../../DialError.js"
+import { firstOf } from "../../internal/sideBySide.js"
 import { type OpenRequest, Transport } from "../../Transport.js"
 import * as Behaviour from "../Behaviour.js"
 import {
@@ -173,7 +174,7 @@ const making: ReadonlyArray<Law<Transport | Arena>> = [
       )
       const seen = yield* Effect.flatMap(Arena, ({ lossy, settle }) =>
         lossy
-          ? Effect.raceFirst(next(connection), Effect.forever(Effect.zipRight(connection.write("?"), settle)))
+          ? firstOf(next(connection), Effect.forever(Effect.zipRight(connection.write("?"), settle)))
           : Effect.zipRight(connection.write("?"), next(connection)))
       yield* same("address", text(seen), connection.localAddress)
     })),
@@ -299,7 +300,7 @@ const carrying: ReadonlyArray<Law<Transport | Arena>> = [
       const { settle } = yield* Arena
       const connection = yield* connected()
       const asking = Effect.forever(Effect.zipRight(connection.write("a datagram"), settle))
-      const read = yield* Effect.raceFirst(Stream.runCollect(Stream.take(connection.stream, 3)), asking)
+      const read = yield* firstOf(Stream.runCollect(Stream.take(connection.stream, 3)), asking)
       yield* same("elements", [...read].map(text).join("|"), "a datagram|a datagram|a datagram")
     })),
 
@@ -388,7 +389,7 @@ const carrying: ReadonlyArray<Law<Transport | Arena>> = [
         Effect.zipRight(peer.read, Effect.zipRight(drown(peer), Behaviour.echo(peer)))
       )
       const asking = Effect.forever(Effect.zipRight(connection.write("and then?"), settle))
-      yield* Effect.raceFirst(Deferred.await(flooded), asking)
+      yield* firstOf(Deferred.await(flooded), asking)
       yield* settle
       const kept: Array<Uint8Array> = []
       const reading: Effect.Effect<void, ConnectionLost | LawBroken> = Effect.flatMap(next(connection), (bytes) => {
@@ -396,7 +397,7 @@ const carrying: ReadonlyArray<Law<Transport | Arena>> = [
         kept.push(bytes)
         return reading
       })
-      yield* Effect.raceFirst(reading, asking)
+      yield* firstOf(reading, asking)
       yield* holds(lossy || kept.length > 0, "nothing was kept")
       yield* holds(kept.length < flood, "nothing was dropped")
       yield* holds(
@@ -437,7 +438,7 @@ const ending: ReadonlyArray<Law<Transport | Arena>> = [
       const { settle } = yield* Arena
       const connection = yield* connectedToNobody
       const reading = yield* Effect.fork(Effect.flip(connection.read))
-      yield* Effect.raceFirst(
+      yield* firstOf(
         Fiber.await(reading),
         Effect.forever(Effect.zipRight(Effect.ignore(connection.write("anybody?")), settle))
       )
