@@ -8,6 +8,7 @@
  * @since 0.2.0
  */
 import * as DateTime from "effect/DateTime"
+import { shortened } from "./internal/printable.js"
 
 /**
  * A certificate (RFC 5280).
@@ -37,7 +38,8 @@ export interface Certificate {
 }
 
 /**
- * A certificate in one line: its subject, names, dates and issuer.
+ * A certificate in one line: its subject, names, dates and issuer. Of what a peer made very long, and of very many
+ * names, the rest is left out.
  *
  * @example
  * ```ts
@@ -67,17 +69,22 @@ export interface Certificate {
  */
 export const describe = ({ issuer, names, subject, validFrom, validTo }: Certificate): string =>
   [
-    `${subject === "" ? "no subject" : subject} for ${names.length === 0 ? "no name" : listed(names)}`,
+    `${subject === "" ? "no subject" : short(subject)} for ${names.length === 0 ? "no name" : listed(names)}`,
     `valid from ${DateTime.formatIsoDateUtc(validFrom)} to ${DateTime.formatIsoDateUtc(validTo)}`,
-    issuer === subject ? "issued by itself" : `issued by ${issuer === "" ? "nobody" : issuer}`
+    issuer === subject ? "issued by itself" : `issued by ${issuer === "" ? "nobody" : short(issuer)}`
   ].join(", ")
 
 /** A certificate may be for hundreds of names, and a message is one line. */
 const mostNames = 5
 
+/** Nothing bounds a subject, and a name only the certificate's length; an honest one is a fraction of this. */
+const longest = 200
+
+const short = (text: string): string => shortened(text, longest)
+
 const listed = (names: ReadonlyArray<string>): string => {
   const shown = names.length > mostNames + 1
-    ? [...names.slice(0, mostNames), `${names.length - mostNames} more`]
-    : names
+    ? [...names.slice(0, mostNames).map(short), `${names.length - mostNames} more`]
+    : names.map(short)
   return shown.length < 2 ? shown.join("") : `${shown.slice(0, -1).join(", ")} and ${shown.at(-1)}`
 }

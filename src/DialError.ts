@@ -411,7 +411,11 @@ export class ConnectionLost extends Data.TaggedError("ConnectionLost")<{
 }> {
   override get message(): string {
     const what = this.reason === "TooLong" ? `write to ${this.address}` : `connection to ${this.address} lost`
-    return printable(`${what}: ${lostReasonText[this.reason]}${codeSuffix(this.code)}`)
+    const why = this.reason === "Error" && isTagged(this.cause)
+      // An error of ours, of TLS: it says more than that something failed, and its code.
+      ? this.cause.message
+      : `${lostReasonText[this.reason]}${codeSuffix(this.code)}`
+    return printable(`${what}: ${why}`)
   }
 }
 
@@ -570,6 +574,8 @@ const lostReasonText: { readonly [R in LostReason]: string } = {
 
 /** How much of an input a message quotes: a name that goes on for ever must not fill the log. */
 const longestInput = 120
+
+const isTagged = (cause: unknown): cause is Error => cause instanceof Error && "_tag" in cause
 
 const codeSuffix = (code: string | undefined): string => code === undefined ? "" : ` (${code})`
 

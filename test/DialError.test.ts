@@ -21,6 +21,7 @@ import {
   type ResolveReason
 } from "../src/DialError.js"
 import * as Endpoint from "../src/Endpoint.js"
+import { TlsError } from "../src/TlsError.js"
 
 const inet = (text: string, port: number) => Address.socketAddress(Address.unsafeParse(text), Address.Port(port))
 const path = (name: string) => Address.unix(new Address.Pathname(name))
@@ -313,6 +314,16 @@ const messages: ReadonlyArray<readonly [Error, string]> = [
   [
     new ConnectionLost({ address: v4, reason: "Error", code: "ENETDOWN" }),
     "connection to 192.0.2.10:443 lost: failed (ENETDOWN)"
+  ],
+  [
+    new ConnectionLost({
+      address: v4,
+      reason: "Error",
+      code: "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED",
+      cause: new TlsError({ address: v4, expected: "db.example", reason: "PeerAlert", alert: "certificate_required" })
+    }),
+    "connection to 192.0.2.10:443 lost: TLS with db.example at 192.0.2.10:443: the peer ended it with the alert " +
+    "certificate_required"
   ]
 ]
 

@@ -146,6 +146,10 @@ describe("a certificate in words", () => {
     expect(describeCertificate(bare)).toContain("no subject for no name")
     const many = { ...certificate, names: Array.from({ length: 100 }, (_, n) => `n${n}.test`) }
     expect(describeCertificate(many)).toContain("for n0.test, n1.test, n2.test, n3.test, n4.test and 95 more, valid")
+    const long = { ...certificate, subject: "s".repeat(9999), issuer: "i".repeat(9999), names: ["n".repeat(9999)] }
+    expect(describeCertificate(long)).toBe(
+      `${"s".repeat(200)}… for ${"n".repeat(200)}…, valid from 2024-05-01 to 2025-05-01, issued by ${"i".repeat(200)}…`
+    )
     expect(describeCertificate({ ...certificate, issuer: certificate.subject })).toContain("issued by itself")
   })
 })

@@ -2,15 +2,18 @@
  * What a command takes about TLS, as options of the library: the files are read here, so that one that is missing or no
  * certificate is one clear line before anything is dialed.
  */
-import { FileSystem } from "@effect/platform/FileSystem"
+import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
 import { createPrivateKey, X509Certificate } from "node:crypto"
+import { createReadStream } from "node:fs"
+import { getSystemErrorMap } from "node:util"
 import * as Address from "../Address.js"
 import * as Endpoint from "../Endpoint.js"
-import { printable, quoted } from "../internal/printable.js"
+import { quoted } from "../internal/printable.js"
 import type { TlsOptions } from "../TlsOptions.js"
 import { BadUsage } from "./arguments.js"
 
@@ -24,21 +27,18 @@ export interface TlsWords {
 }
 
 /** The options for an endpoint; none are for one that TLS is not spoken to. */
-export const parseTls = (
-  endpoint: Endpoint.Endpoint,
-  words: TlsWords
-): Effect.Effect<TlsOptions, BadUsage, FileSystem> =>
+export const parseTls = (endpoint: Endpoint.Endpoint, words: TlsWords): Effect.Effect<TlsOptions, BadUsage> =>
   Effect.gen(function*() {
     const given = (["ca", "servername", "alpn", "cert", "key"] as const).find((word) => Option.isSome(words[word]))
     if (given !== undefined && endpoint._tag !== "Tls") {
       return yield* wrong(`--${given} is for TLS: write the endpoint as tls://host:port`)
     }
-    const roots = yield* Effect.transposeMapOption(words.ca, rootsIn)
+    const roots = yield* Effect.transposeMapOption(words.ca, (file) => certificatesIn("--ca", file))
     const serverName = yield* Effect.transposeMapOption(words.servername, checkedName)
     const alpn = yield* Effect.transposeMapOption(words.alpn, protocols)
     const identity = yield* identityOf(words)
     return {
-      roots: Option.getOrUndefined(roots),
+      roots: Option.getOrUndefined(Option.map(roots, ({ all }) => all)),
       serverName: Option.getOrUndefined(serverName),
       alpn: Option.getOrUndefined(alpn),
       identity
@@ -49,50 +49,92 @@ const wrong = (reason: string): Effect.Effect<never, BadUsage> => Effect.fail(ne
 
 const quote = (text: string): string => quoted(text, 60)
 
-const read = (option: string, file: string): Effect.Effect<string, BadUsage, FileSystem> =>
-  Effect.flatMap(FileSystem, (files) =>
-    Effect.catchAll(files.readFileString(file), (error) =>
-      wrong(
-        `${option}: cannot read ${quote(file)}: ${
-          error._tag === "SystemError" ? error.reason : printable(error.message)
-        }`
-      )))
+// -----------------------------------------------------------------------------
+// files
+// -----------------------------------------------------------------------------
 
-/** A certificate, or the first of several. */
-const certificateIn = (option: string, file: string, text: string): Effect.Effect<X509Certificate, BadUsage> =>
-  Effect.catchAll(
-    Effect.try(() => new X509Certificate(text)),
-    () => wrong(`${option}: there is no certificate in PEM in ${quote(file)}`)
+/** Twenty times all the roots there are; a device or a disk image is not read to its end. */
+const most = { bytes: 4 * 1024 * 1024, text: "4 MiB" }
+
+/** PEM is ASCII; what stands around it may be anything. */
+const read = (option: string, file: string): Effect.Effect<string, BadUsage> =>
+  Stream.mkString(
+    NodeStream.fromReadable(
+      // `end` is the last byte that is read: one more than there may be.
+      () => createReadStream(file, { encoding: "latin1", end: most.bytes }),
+      (cause) => cause as NodeJS.ErrnoException
+    )
+  ).pipe(
+    Effect.catchAll((error) => wrong(`${option}: cannot read ${quote(file)}: ${errnoText(error)}`)),
+    Effect.filterOrElse(
+      (text) => text.length <= most.bytes,
+      () => wrong(`${option}: ${quote(file)} is over ${most.text}: it cannot be what is asked for`)
+    )
   )
 
-const rootsIn = (file: string): Effect.Effect<string, BadUsage, FileSystem> =>
-  Effect.tap(read("--ca", file), (text) => certificateIn("--ca", file, text))
+const errnoText = ({ code, errno }: NodeJS.ErrnoException): string => {
+  const [name = code, text] = errno === undefined ? [] : getSystemErrorMap().get(errno) ?? []
+  return text === undefined ? String(name) : `${text} (${name})`
+}
+
+/** What is between is for X509Certificate to judge. */
+const block = /-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END \1CERTIFICATE-----/g
+
+/** The certificates of a file, the first of them read, and all as one text in which nothing else is left. */
+const certificatesIn = (
+  option: string,
+  file: string
+): Effect.Effect<{ readonly first: X509Certificate; readonly all: string }, BadUsage> =>
+  Effect.gen(function*() {
+    const text = yield* read(option, file)
+    const blocks = [...text.matchAll(block)].map(([certificate]) => certificate)
+    const certificates = yield* Effect.forEach(blocks, (certificate, index) =>
+      Effect.catchAll(
+        Effect.try(() => new X509Certificate(certificate)),
+        () => wrong(`${option}: number ${index + 1} of ${blocks.length} in ${quote(file)} is no certificate`)
+      ))
+    const [first] = certificates
+    if (first !== undefined) return { first, all: `${blocks.join("\n")}\n` }
+    return yield* wrong(`${option}: there is no certificate in PEM in ${quote(file)}${isDer(text) ? derHint : ""}`)
+  })
+
+const isDer = (text: string): boolean =>
+  Option.isSome(Option.liftThrowable(() => new X509Certificate(Buffer.from(text, "latin1")))())
+
+const derHint = ": it is DER, of which openssl x509 -inform der makes PEM"
+
+const identityOf = ({ cert, key }: TlsWords): Effect.Effect<TlsOptions["identity"], BadUsage> =>
+  Effect.gen(function*() {
+    if (Option.isNone(cert) && Option.isNone(key)) return undefined
+    if (Option.isNone(cert)) return yield* wrong("--key needs --cert FILE, the certificate it belongs to")
+    if (Option.isNone(key)) return yield* wrong("--cert needs --key FILE, the key that belongs to it")
+    const certificate = yield* certificatesIn("--cert", cert.value)
+    const secret = yield* read("--key", key.value)
+    const privateKey = yield* Effect.catchAll(
+      Effect.try(() => createPrivateKey(secret)),
+      () =>
+        /-----BEGIN ENCRYPTED |^Proc-Type: 4,ENCRYPTED/m.test(secret)
+          ? wrong(`--key: the key in ${quote(key.value)} has a passphrase: openssl pkey writes one without`)
+          : wrong(`--key: there is no key in PEM in ${quote(key.value)}`)
+    )
+    return certificate.first.checkPrivateKey(privateKey)
+      ? { certificate: certificate.all, key: Redacted.make(secret) }
+      : yield* wrong(`--key: ${quote(key.value)} does not belong to the certificate in ${quote(cert.value)}`)
+  })
+
+// -----------------------------------------------------------------------------
+// names
+// -----------------------------------------------------------------------------
 
 const checkedName = (text: string): Effect.Effect<string, BadUsage> =>
   Either.isRight(Address.parse(text)) || Either.isRight(Endpoint.domainName(text))
     ? Effect.succeed(text)
     : wrong(`--servername: ${quote(text)} is no name: write one as db.internal`)
 
-/** RFC 7301 §3.1: a protocol's name has 1 to 255 bytes. */
+/** RFC 7301 §3.1: a protocol's name has 1 to 255 bytes. All that are registered but GREASE are visible ASCII. */
 const protocols = (text: string): Effect.Effect<ReadonlyArray<string>, BadUsage> => {
-  const names = text.split(",")
-  return names.every((name) => name !== "" && Buffer.byteLength(name) < 256)
+  const names = text.split(",").map((name) => name.trim())
+  return names.every((name) => /^[\x21-\x7e]{1,255}$/.test(name))
     ? Effect.succeed(names)
     : wrong(`--alpn: ${quote(text)} is no list of protocols: write one as h2,http/1.1`)
 }
-
-const identityOf = ({ cert, key }: TlsWords): Effect.Effect<TlsOptions["identity"], BadUsage, FileSystem> =>
-  Effect.gen(function*() {
-    if (Option.isNone(cert) && Option.isNone(key)) return undefined
-    if (Option.isNone(cert)) return yield* wrong("--key needs --cert FILE, the certificate it belongs to")
-    if (Option.isNone(key)) return yield* wrong("--cert needs --key FILE, the key that belongs to it")
-    const [certificate, secret] = yield* Effect.all([read("--cert", cert.value), read("--key", key.value)])
-    const x509 = yield* certificateIn("--cert", cert.value, certificate)
-    const privateKey = yield* Effect.catchAll(
-      Effect.try(() => createPrivateKey(secret)),
-      () => wrong(`--key: there is no key in PEM, without a passphrase, in ${quote(key.value)}`)
-    )
-    return x509.checkPrivateKey(privateKey)
-      ? { certificate, key: Redacted.make(secret) }
-      : yield* wrong(`--key: ${quote(key.value)} does not belong to the certificate in ${quote(cert.value)}`)
-  })

@@ -3,6 +3,7 @@
  */
 import type { AddressFamily, SocketAddress } from "../Address.js"
 import type { AttemptError, AttemptReason, DialError, ResolveReason } from "../DialError.js"
+import { shortened } from "../internal/printable.js"
 import type { ServiceBinding } from "../ServiceBinding.js"
 import { isTlsError, type TlsReason } from "../TlsError.js"
 import type { TlsSession } from "../TlsSession.js"
@@ -19,7 +20,10 @@ export const millis = (n: number): string =>
 
 /** `HostUnreachable` as "host unreachable": the closed words themselves, so that what is read can be matched. */
 export const reasonText = (reason: AttemptReason | ResolveReason | TlsReason): string =>
-  reason.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`).trim()
+  reason.replaceAll(
+    /[A-Z][a-z]*/g,
+    (word) => ` ${word === "Tls" || word === "Alpn" ? word.toUpperCase() : word.toLowerCase()}`
+  ).trim()
 
 /** Why an attempt failed: of TLS, why that did. */
 export const failureText = ({ cause, reason }: AttemptError): string =>
@@ -32,11 +36,14 @@ export const failureCode = ({ cause, code }: AttemptError): string | undefined =
 export const agreedText = ({ alpn, protocol, resumed }: TlsSession): string =>
   [protocol, ...alpn === undefined ? [] : [alpn], ...resumed ? ["resumed"] : []].join(", ")
 
+/** What a line shows of a subject: the peer's to fill. */
+const longestSubject = 100
+
 /** What was agreed on in a handshake, in short. */
 export const sessionText = (session: TlsSession): string =>
   [
     agreedText(session),
-    ...session.certificates[0] === undefined ? [] : [session.certificates[0].subject],
+    ...session.certificates[0] === undefined ? [] : [shortened(session.certificates[0].subject, longestSubject)],
     ...session.verified ? [] : ["NOT VERIFIED"]
   ].join(", ")
 

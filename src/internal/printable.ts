@@ -12,6 +12,8 @@ export const printable = (text: string): string =>
 
 const escape = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`
 
-/** Text in double quotes on one short line; what is over `most` UTF-16 code units is left out. */
-export const quoted = (text: string, most: number): string =>
-  printable(JSON.stringify(text.length > most ? `${text.slice(0, most)}…` : text))
+/** A text of which what is over `most` UTF-16 code units is left out. */
+export const shortened = (text: string, most: number): string => text.length > most ? `${text.slice(0, most)}…` : text
+
+/** Text in double quotes on one short line, {@link shortened}. */
+export const quoted = (text: string, most: number): string => printable(JSON.stringify(shortened(text, most)))

@@ -1,11 +1,13 @@
 /** `dial connect` and `dial trace` over TLS, as a user runs them: the built command, files, a server on loopback. */
-import { Effect, Exit, Scope } from "effect"
-import { randomBytes } from "node:crypto"
+import { Effect, Either, Exit, Option, Record, Scope } from "effect"
+import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import type * as tls from "node:tls"
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
+import { parseTls, type TlsWords } from "../../src/cli/tls.js"
+import * as Endpoint from "../../src/Endpoint.js"
 import { certificates } from "../support/certificates.js"
 import * as Servers from "../support/tls.js"
 import { dial, objects } from "./dial.js"
@@ -23,7 +25,18 @@ beforeAll(() => {
     "root.pem": root.certificate,
     "me.pem": client.certificate,
     "me.key": client.key,
-    "other.key": otherClient.key
+    "other.key": otherClient.key,
+    "locked.key": createPrivateKey(client.key).export({
+      type: "pkcs8",
+      format: "pem",
+      cipher: "aes-256-cbc",
+      passphrase: "secret"
+    }),
+    "root.der": new X509Certificate(root.certificate).raw,
+    "empty.pem": "",
+    "noise": randomBytes(5000),
+    "second.pem": `${root.certificate}\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`,
+    "huge.pem": root.certificate + " ".repeat(4 * 1024 * 1024)
   }
   for (const [name, text] of Object.entries(files)) fs.writeFileSync(file(name), text)
 })
@@ -121,23 +134,82 @@ describe("dial connect", () => {
 
 describe("bad usage", () => {
   it.each<readonly [words: ReadonlyArray<string>, says: string]>([
-    [["tls://a:1", "--ca", "nowhere.pem"], "--ca: cannot read \"nowhere.pem\": NotFound"],
-    [["tls://a:1", "--ca", "me.key"], "--ca: there is no certificate in PEM in"],
-    [["tls://a:1", "--servername", "not a name"], "--servername: \"not a name\" is no name"],
-    [["tls://a:1", "--alpn", "h2,,"], "--alpn: \"h2,,\" is no list of protocols"],
-    [["tls://a:1", "--cert", "me.pem"], "--cert needs --key FILE"],
-    [["tls://a:1", "--key", "me.key"], "--key needs --cert FILE"],
-    [["tls://a:1", "--cert", "me.pem", "--key", "me.pem"], "--key: there is no key in PEM"],
-    [["tls://a:1", "--cert", "me.pem", "--key", "other.key"], "does not belong to the certificate"],
+    [["tls://a:1", "--ca", "nowhere.pem"], "--ca: cannot read \"nowhere.pem\": no such file or directory (ENOENT)"],
     [["a:1", "--servername", "a"], "--servername is for TLS: write the endpoint as tls://host:port"],
     [["tls://a:1", "--ca"], "--ca needs a value, as in --ca roots.pem"]
   ])("%j is one line on standard error and exit code 2", async (words, says) => {
-    const args = words.map((word) => fs.existsSync(file(word)) ? file(word) : word)
     for (const command of ["connect", "trace"]) {
-      const { code, stderr, stdout } = await dial([command, ...args])
+      const { code, stderr, stdout } = await dial([command, ...words])
       expect({ code, stdout: stdout.toString() }).toEqual({ code: 2, stdout: "" })
-      expect(stderr).toMatch(/^dial: [^\n]+\n$/)
-      expect(stderr).toContain(says)
+      expect(stderr).toBe(`dial: ${says} (see dial --help)\n`)
     }
+  })
+})
+
+/** What `dial connect tls://a:1` makes of words: options, or what it says is wrong. */
+const understood = (words: Partial<Record<keyof TlsWords, string>>) => {
+  const none = {
+    ca: Option.none(),
+    servername: Option.none(),
+    alpn: Option.none(),
+    cert: Option.none(),
+    key: Option.none()
+  }
+  const given = { ...none, ...Record.map(words, Option.fromNullable) }
+  return Effect.runPromise(Effect.either(parseTls(Endpoint.unsafeParse("tls://a:1"), given)))
+}
+
+describe("a word that cannot mean anything", () => {
+  it.each<readonly [words: Partial<Record<keyof TlsWords, string>>, says: string]>([
+    [{ ca: "." }, "--ca: cannot read {}: illegal operation on a directory (EISDIR)"],
+    [{ ca: "me.key" }, "--ca: there is no certificate in PEM in {}"],
+    [{ ca: "empty.pem" }, "--ca: there is no certificate in PEM in {}"],
+    [
+      { ca: "root.der" },
+      "--ca: there is no certificate in PEM in {}: it is DER, of which openssl x509 -inform der makes PEM"
+    ],
+    [{ ca: "noise" }, "--ca: there is no certificate in PEM in {}"],
+    [{ ca: "second.pem" }, "--ca: number 2 of 2 in {} is no certificate"],
+    [{ ca: "huge.pem" }, "--ca: {} is over 4 MiB: it cannot be what is asked for"],
+    [{ servername: "not a name" }, "--servername: {} is no name: write one as db.internal"],
+    [{ servername: "*.test" }, "--servername: {} is no name: write one as db.internal"],
+    [{ servername: "db.test:443" }, "--servername: {} is no name: write one as db.internal"],
+    [{ servername: "\u001b[2J" }, "--servername: {} is no name: write one as db.internal"],
+    [{ alpn: "" }, "--alpn: {} is no list of protocols: write one as h2,http/1.1"],
+    [{ alpn: "h2,," }, "--alpn: {} is no list of protocols: write one as h2,http/1.1"],
+    [{ alpn: "a b" }, "--alpn: {} is no list of protocols: write one as h2,http/1.1"],
+    [{ alpn: "x".repeat(256) }, "--alpn: {} is no list of protocols: write one as h2,http/1.1"],
+    [{ cert: "me.pem" }, "--cert needs --key FILE, the key that belongs to it"],
+    [{ key: "me.key" }, "--key needs --cert FILE, the certificate it belongs to"],
+    [{ cert: "me.key", key: "me.key" }, "--cert: there is no certificate in PEM in {}"],
+    [{ cert: "me.pem", key: "me.pem" }, "--key: there is no key in PEM in {}"],
+    [{ cert: "me.pem", key: "locked.key" }, "--key: the key in {} has a passphrase: openssl pkey writes one without"],
+    [{ cert: "me.pem", key: "other.key" }, "--key: {} does not belong to the certificate in {}"]
+  ])("%j is told in one line", async (words, says) => {
+    const paths = Record.map(words, (word) => fs.existsSync(file(word)) && word !== "" ? file(word) : word)
+    const result = await understood(paths)
+    const { message } = Either.getOrThrow(Either.flip(result))
+    expect(message).not.toContain("\n")
+    expect(message.replaceAll(/"[^"]*"/g, "{}")).toBe(says)
+  })
+})
+
+describe("words that mean something", () => {
+  it("may have spaces between protocols, and an address for a name", async () => {
+    expect(Either.getOrThrow(await understood({ alpn: "h2, http/1.1", servername: "::1" }))).toMatchObject({
+      alpn: ["h2", "http/1.1"],
+      serverName: "::1"
+    })
+  })
+
+  it("may name files with more in them than certificates, as Windows writes them", async () => {
+    const { certificate } = certificates.root
+    fs.writeFileSync(
+      file("much.pem"),
+      `\ufeffThe root of caf\u00e9s\n${certificate}${certificate}`.replaceAll("\n", "\r\n")
+    )
+    const { roots } = Either.getOrThrow(await understood({ ca: file("much.pem") }))
+    expect(String(roots).match(/BEGIN CERTIFICATE/g)).toHaveLength(2)
+    expect(String(roots)).not.toContain("root")
   })
 })
