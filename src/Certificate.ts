@@ -67,12 +67,19 @@ export interface Certificate {
  * @since 0.2.0
  * @category text
  */
-export const describe = ({ issuer, names, subject, validFrom, validTo }: Certificate): string =>
-  [
-    `${subject === "" ? "no subject" : short(subject)} for ${names.length === 0 ? "no name" : listed(names)}`,
-    `valid from ${DateTime.formatIsoDateUtc(validFrom)} to ${DateTime.formatIsoDateUtc(validTo)}`,
-    issuer === subject ? "issued by itself" : `issued by ${issuer === "" ? "nobody" : short(issuer)}`
-  ].join(", ")
+export const describe = (certificate: Certificate): string => lines(certificate).join(", ")
+
+/**
+ * What {@link describe} tells, as lines for where there is room for them: whose it is, its dates, its issuer.
+ *
+ * @since 0.2.0
+ * @category text
+ */
+export const lines = ({ issuer, names, subject, validFrom, validTo }: Certificate): ReadonlyArray<string> => [
+  `${subject === "" ? "no subject" : short(subject)} for ${names.length === 0 ? "no name" : listed(names)}`,
+  `valid from ${DateTime.formatIsoDateUtc(validFrom)} to ${DateTime.formatIsoDateUtc(validTo)}`,
+  issuer === subject ? "issued by itself" : `issued by ${issuer === "" ? "nobody" : short(issuer)}`
+]
 
 /** A certificate may be for hundreds of names, and a message is one line. */
 const mostNames = 5

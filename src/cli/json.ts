@@ -7,10 +7,11 @@
 import * as DateTime from "effect/DateTime"
 import * as Equal from "effect/Equal"
 import { type SocketAddress, unnamed } from "../Address.js"
+import type { Certificate } from "../Certificate.js"
 import type { AttemptReport, DialError, ResolveError } from "../DialError.js"
 import type { DialEvent, PlannedAddress } from "../DialEvent.js"
 import { printable } from "../internal/printable.js"
-import { isTlsError } from "../TlsError.js"
+import { isTlsError, type TlsError } from "../TlsError.js"
 import type { TlsSession } from "../TlsSession.js"
 import { hostOf, serviceText } from "./words.js"
 
@@ -48,7 +49,7 @@ const encode = (event: DialEvent): JsonEvent => {
       return { ...head, attempt: event.attempt, ...target(event.address), ...agreed(event.session) }
     case "AttemptFailed": {
       const { cause, code, message, reason } = event.error
-      const tls = isTlsError(cause) ? { tls: { reason: cause.reason, alert: cause.alert, code: cause.code } } : {}
+      const tls = isTlsError(cause) ? { tls: refused(cause) } : {}
       return { ...head, attempt: event.attempt, ...target(event.address), reason, code, message, ...tls }
     }
     case "Connected":
@@ -78,15 +79,26 @@ const agreed = ({ alpn, certificates, cipher, expected, protocol, resumed, serve
   expected,
   resumed,
   verified,
-  certificates: certificates.map(({ fingerprint, issuer, names, pin, subject, validFrom, validTo }) => ({
-    subject,
-    issuer,
-    names,
-    validFrom: DateTime.formatIso(validFrom),
-    validTo: DateTime.formatIso(validTo),
-    fingerprint,
-    pin
-  }))
+  certificates: certificates.map(shown)
+})
+
+const refused = ({ alert, certificate, code, expected, reason }: TlsError) => ({
+  reason,
+  alert,
+  code,
+  expected,
+  certificate: certificate === undefined ? undefined : shown(certificate)
+})
+
+const shown = ({ fingerprint, issuer, names, pin, serialNumber, subject, validFrom, validTo }: Certificate) => ({
+  subject,
+  issuer,
+  names,
+  validFrom: DateTime.formatIso(validFrom),
+  validTo: DateTime.formatIso(validTo),
+  serialNumber,
+  fingerprint,
+  pin
 })
 
 const planned = ({ address, source }: PlannedAddress) => ({

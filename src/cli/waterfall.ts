@@ -8,7 +8,7 @@
  *     #1  127.0.0.8  251 ms   0.6 ms                                                   ╺╸            connected
  *     connected to 127.0.0.8:20480 from 127.0.0.1:51234 in 252 ms
  */
-import { describe } from "../Certificate.js"
+import * as Certificate from "../Certificate.js"
 import type { DialEvent } from "../DialEvent.js"
 import { printable } from "../internal/printable.js"
 import { families } from "../Resolver.js"
@@ -249,6 +249,7 @@ const secured = (events: ReadonlyArray<DialEvent>): ReadonlyArray<Line> => {
       part(`${gap}secured by ${agreedText(session.session)}, ${cipher}`),
       ...verified ? [] : [part(", NOT VERIFIED", "failed")]
     ],
-    ...leaf === undefined ? [] : [[part(`${gap}${describe(leaf)}`)]]
+    // Each on a line of its own: as one they are longer than most terminals are wide.
+    ...leaf === undefined ? [] : Certificate.lines(leaf).map((text) => [part(`${gap}${gap}${text}`)])
   ]
 }

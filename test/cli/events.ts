@@ -132,3 +132,16 @@ export const secured: ReadonlyArray<DialEvent.DialEvent> = [
   { _tag: "AttemptConnected", at: 60, attempt: 1, address: good },
   { _tag: "Connected", at: 60, address: good, localAddress: at("192.0.2.77", 50_001) }
 ]
+
+/** {@link secured} by a peer that fills what it may fill with what no terminal should be given. */
+export const hostile: ReadonlyArray<DialEvent.DialEvent> = secured.map((event) => {
+  if (event._tag !== "AttemptSecured") return event
+  const text = "\u001b]0;x\u0007\u202e\r\n\u2028" + "数".repeat(10_000)
+  const evil = {
+    ...certificate,
+    subject: `CN=${text}`,
+    issuer: `CN=${text}`,
+    names: Array.from({ length: 300 }, () => text)
+  }
+  return { ...event, session: { ...event.session, alpn: "\u001b[2J", certificates: [evil] } }
+})

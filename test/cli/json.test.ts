@@ -82,6 +82,17 @@ describe("dial events as JSON", () => {
     })
   })
 
+  const shown = {
+    subject: "CN=db.example",
+    issuer: "CN=Example CA",
+    names: ["db.example"],
+    validFrom: "2025-01-01T00:00:00.000Z",
+    validTo: "2026-01-01T00:00:00.000Z",
+    serialNumber: "01",
+    fingerprint: "fingerprint",
+    pin: "pin"
+  }
+
   it("tell what was agreed on in a handshake, and why one failed", () => {
     const [, establishing, refused, , , agreed] = parsed(secured)
     const bad = { attempt: 0, address: "192.0.2.1", port: 443, family: "inet" }
@@ -98,7 +109,7 @@ describe("dial events as JSON", () => {
       ...bad,
       reason: "NotEstablished",
       message: expect.stringContaining("the certificate has expired"),
-      tls: { reason: "Expired", code: "CERT_HAS_EXPIRED" }
+      tls: { reason: "Expired", code: "CERT_HAS_EXPIRED", expected: "db.example", certificate: shown }
     })
     expect(agreed).toStrictEqual({
       _tag: "AttemptSecured",
@@ -114,15 +125,7 @@ describe("dial events as JSON", () => {
       expected: "db.example",
       resumed: false,
       verified: true,
-      certificates: [{
-        subject: "CN=db.example",
-        issuer: "CN=Example CA",
-        names: ["db.example"],
-        validFrom: "2025-01-01T00:00:00.000Z",
-        validTo: "2026-01-01T00:00:00.000Z",
-        fingerprint: "fingerprint",
-        pin: "pin"
-      }]
+      certificates: [shown]
     })
   })
 

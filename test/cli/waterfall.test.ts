@@ -3,7 +3,7 @@ import { columns, fit, type Line, paint, part } from "../../src/cli/lines.js"
 import * as Transcript from "../../src/cli/transcript.js"
 import * as Waterfall from "../../src/cli/waterfall.js"
 import { Address, DialError, type DialEvent, Endpoint } from "../../src/index.js"
-import { at, connected, failed, secured } from "./events.js"
+import { at, connected, failed, hostile, secured } from "./events.js"
 
 const plain = (lines: ReadonlyArray<Line>) => lines.map((line) => paint(line, false))
 const draw = (events: ReadonlyArray<DialEvent.DialEvent>, now: number, width = 80) =>
@@ -41,7 +41,9 @@ describe("the waterfall", () => {
       "      TLS           40 ms     20 ms                                  ╺━━━━━━━━━━━━━━━━  TLSv1.3, h2",
       "  connected to 192.0.2.2:443 from 192.0.2.77:50001 in 60 ms",
       "  secured by TLSv1.3, h2, TLS_AES_128_GCM_SHA256",
-      "  CN=db.example for db.example, valid from 2025-01-01 to 2026-01-01, issued by CN=Example CA"
+      "    CN=db.example for db.example",
+      "    valid from 2025-01-01 to 2026-01-01",
+      "    issued by CN=Example CA"
     ])
     expect(draw(secured.slice(0, 5), 50).at(-1)).toMatch(/^ {6}TLS +40 ms +10 ms .* shaking hands$/)
   })
@@ -94,6 +96,15 @@ describe("the waterfall", () => {
       .toEqual(["stopped", "failed", "connected"])
     expect(paint(won ?? [], true)).toContain("\u001B[0;32mconnected")
     expect(draw(connected, 291).join("")).not.toContain("\u001B")
+  })
+
+  it("draws what a peer made of its certificate in the room there is, and obeys none of it", () => {
+    for (const width of [1, 20, 40, 80, 200]) {
+      for (const line of draw(hostile, 60, width)) {
+        expect(columns(line)).toBeLessThanOrEqual(width)
+        expect(line).not.toMatch(/\p{C}/u)
+      }
+    }
   })
 
   it("shows escape codes in a path and does not obey them", () => {
@@ -171,6 +182,15 @@ describe("the log of a dial", () => {
       "    291 ms  #0 [2001:db8::1]:443 stopped after 280 ms",
       "    291 ms  connected to 192.0.2.2:443 from 192.0.2.77:50000"
     ])
+  })
+
+  it("gives a peer no more of a line than it needs, and obeys nothing that it says", () => {
+    const lines = log(hostile)
+    for (const line of lines) {
+      expect(line.length).toBeLessThan(500)
+      expect(line).not.toMatch(/\p{C}/u)
+    }
+    expect(lines.join(" ")).toContain("TLSv1.3, \\u001b[2J, CN=\\u001b]0;x\\u0007\\u202e")
   })
 
   it("says why a lookup or a dial failed", () => {
