@@ -100,10 +100,11 @@ const quote = (text: string): string => quoted(text, 60)
 // words in the wrong place
 // -----------------------------------------------------------------------------
 
-interface Command {
-  readonly name: string
+/** A command, by what it takes. */
+export interface Command {
+  readonly name: "connect" | "trace" | "resolve" | "demo"
   /** What it takes one of, and an example. */
-  readonly takes: readonly [what: string, example: string] | undefined
+  readonly takes: readonly [what: "endpoint" | "name", example: string] | undefined
   /** Its options, each with an example of its value where it takes one. */
   readonly options: { readonly [option: string]: string | undefined }
 }
@@ -118,7 +119,8 @@ const tls = {
   "--key": "me.key"
 }
 
-const commands: ReadonlyArray<Command> = [
+/** All there are. */
+export const commands: ReadonlyArray<Command> = [
   { name: "connect", takes: endpoint, options: tls },
   {
     name: "trace",

@@ -20,6 +20,7 @@ import { BadUsage, checkWords, parseDelay, parseFamily, parseNames, parseTimeout
 import { connect } from "./connect.js"
 import { demo } from "./demo.js"
 import { settle, teardown } from "./exit.js"
+import { helpFor, options } from "./help.js"
 import * as Network from "./network.js"
 import { rehearse } from "./rehearsal.js"
 import { records, resolve } from "./resolve.js"
@@ -27,57 +28,32 @@ import { guard, hasColour, write } from "./stdio.js"
 import { parseTls } from "./tls.js"
 import { trace } from "./trace.js"
 
-const endpoint = Args.text({ name: "endpoint" }).pipe(
-  Args.withDescription("host:port, [v6]:port, tcp://, tls:// or udp://host:port, unix:/path or unix:@abstract")
-)
+const endpoint = Args.text({ name: "endpoint" })
 
-const timeout = Options.text("timeout").pipe(
-  Options.withPseudoName("time"),
-  Options.withDescription("The whole dial's deadline: 500ms, 10s, 1m"),
-  Options.withDefault("10s")
-)
+const described = <A>(name: string, option: Options.Options<A>): Options.Options<A> =>
+  Options.withDescription(option, options[`--${name}`]?.[1] ?? "")
 
-const json = Options.boolean("json").pipe(
-  Options.withDescription("Print every event as it happens, one JSON object a line, and nothing else")
-)
+const text = (name: string): Options.Options<string> => described(name, Options.text(name))
 
-const delayOption = (name: string, description: string) =>
-  Options.optional(Options.withDescription(Options.withPseudoName(Options.text(name), "time"), description))
+const optional = (name: string): Options.Options<Option.Option<string>> => Options.optional(text(name))
 
-const attemptDelay = delayOption("attempt-delay", "The time between the starts of two attempts: 250ms")
+const timeout = Options.withDefault(text("timeout"), "10s")
 
-const resolutionDelay = delayOption("resolution-delay", "How long an A waits for a AAAA: 50ms")
+const json = described("json", Options.boolean("json"))
 
-const family = Options.text("family").pipe(
-  Options.withDescription("any, inet6, inet, inet6-first or inet-first"),
-  Options.withDefault("any")
-)
+const family = Options.withDefault(text("family"), "any")
 
-const resolver = Options.optional(
-  Options.withDescription(Options.text("resolver"), "Who is asked for names: system, dns or doh=URL")
-)
+const resolver = optional("resolver")
 
-const server = Options.optional(
-  Options.withDescription(
-    Options.text("server"),
-    "The name server to ask, with --resolver dns: 192.0.2.53 or [::1]:5353"
-  )
-)
-
-const tlsOption = (name: string, value: string, description: string) =>
-  Options.optional(Options.withDescription(Options.withPseudoName(Options.text(name), value), description))
+const server = optional("server")
 
 const tls = {
-  ca: tlsOption("ca", "file", "The certificates to trust, PEM, instead of Node's own"),
-  servername: tlsOption("servername", "name", "Who the certificate has to be for, instead of the endpoint's host"),
-  alpn: tlsOption("alpn", "protocols", "The application protocols to offer: h2,http/1.1"),
-  cert: tlsOption("cert", "file", "The certificate to show, PEM, with its issuers behind it"),
-  key: tlsOption("key", "file", "The key of --cert, PEM")
+  ca: optional("ca"),
+  servername: optional("servername"),
+  alpn: optional("alpn"),
+  cert: optional("cert"),
+  key: optional("key")
 }
-
-const type = Options.optional(
-  Options.withDescription(Options.text("type"), "The type of record to ask for: AAAA, SRV, HTTPS")
-)
 
 const commands = [
   Command.make("connect", { endpoint, ...tls }, (given) =>
@@ -85,12 +61,20 @@ const commands = [
       const endpoint = yield* Endpoint.parse(given.endpoint)
       const tls = yield* parseTls(endpoint, given)
       return yield* Effect.provide(connect(endpoint), Network.layer(endpoint, { _tag: "System" }, tls))
-    })).pipe(
-      Command.withDescription("Relay standard input to the endpoint and what it sends to standard output")
-    ),
+    })),
   Command.make(
     "trace",
-    { endpoint, timeout, attemptDelay, resolutionDelay, family, resolver, server, ...tls, json },
+    {
+      endpoint,
+      timeout,
+      attemptDelay: optional("attempt-delay"),
+      resolutionDelay: optional("resolution-delay"),
+      family,
+      resolver,
+      server,
+      ...tls,
+      json
+    },
     (given) =>
       Effect.gen(function*() {
         const endpoint = yield* Endpoint.parse(given.endpoint)
@@ -105,12 +89,10 @@ const commands = [
         const traced = Effect.zipRight(warm, trace(endpoint, { dial, json: given.json }))
         return yield* Effect.provide(traced, Network.layer(endpoint, names, tls))
       })
-  ).pipe(
-    Command.withDescription("Dial the endpoint, show what happened when, and close")
   ),
   Command.make(
     "resolve",
-    { name: Args.text({ name: "name" }), type, resolver, server, json },
+    { name: Args.text({ name: "name" }), type: optional("type"), resolver, server, json },
     (given) =>
       Effect.gen(function*() {
         const name = yield* Endpoint.domainName(given.name)
@@ -125,12 +107,8 @@ const commands = [
           ? new BadUsage({ reason: "--type needs --resolver dns or doh=URL: the system tells only addresses" })
           : Effect.provide(records(name, type, given), Network.records(names))
       })
-  ).pipe(
-    Command.withDescription("Show what a name resolves to, and the order in which a dial would attempt it, and why")
   ),
-  Command.make("demo", {}, () => Effect.provide(demo, NodeNetwork.layer)).pipe(
-    Command.withDescription("Dial the names of a small lab on loopback: good, refusing and silent hosts")
-  )
+  Command.make("demo", {}, () => Effect.provide(demo, NodeNetwork.layer))
 ] as const
 
 const delay = (option: string, text: Option.Option<string>) =>
@@ -142,12 +120,11 @@ const delay = (option: string, text: Option.Option<string>) =>
 const { version }: { readonly version: string } = createRequire(import.meta.url)("../../package.json")
 
 const run = Command.make("dial").pipe(
-  Command.withDescription("Dial an endpoint: resolve its name, race its addresses, tell the whole story"),
   Command.withSubcommands(commands),
   Command.run({ name: "dial", version, executable: "dial" })
 )
 
-/** @effect/cli prints what is wrong by itself, over several lines; `settle` does it. Its help goes where output goes. */
+/** @effect/cli prints what is wrong by itself, over several lines; `settle` does it. What else it says is output. */
 const quietly = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.consoleWith((console) =>
     Effect.withConsole(effect, {
@@ -165,9 +142,14 @@ process.once("SIGTERM", () => {
   process.exitCode = 143
 })
 
+const words = process.argv.slice(2)
+
+const help = helpFor(words)
+
 guard.pipe(
-  Effect.zipRight(checkWords(process.argv.slice(2))),
-  Effect.zipRight(quietly(run(process.argv))),
+  Effect.zipRight(
+    help === undefined ? Effect.zipRight(checkWords(words), quietly(run(process.argv))) : write(help)
+  ),
   Effect.as(0),
   Effect.catchAll(settle),
   Effect.provide(NodeContext.layer),
