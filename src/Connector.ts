@@ -70,9 +70,13 @@ export interface Connector {
   readonly destination: Endpoint.Endpoint
 
   /**
-   * Dial, and wait for the Connection; legal as soon as the last one is lost. The connector owns it: `disconnect` or the connector's Scope closes it. Fails
+   * Dial, and wait for the Connection. The connector owns it: `disconnect` or the connector's Scope closes it. Fails
    * with the dial's error, `ConnectStopped` when stopped meanwhile, `WrongState` unless Disconnected. Interrupting it
    * stops connecting.
+   *
+   * To connect again, wait for the state Disconnected in `changes`. A read or a write tells its fiber of an end or a
+   * loss before the connector knows of it, and so does `lost` who asks for it late: a connect right after that is a
+   * `WrongState`.
    */
   readonly connect: Effect.Effect<Connection, DialError | ConnectStopped | WrongState>
 
@@ -114,7 +118,7 @@ export interface Connector {
  *     return said
  *   })
  *   const first = yield* session
- *   // The connection's owner hears of its end first: to connect again, wait for the state.
+ *   // A read tells of the end before the connector knows of it: to connect again, wait for the state.
  *   yield* connector.changes.pipe(Stream.filter((state) => state._tag === "Disconnected"), Stream.runHead)
  *   return [first, yield* session]
  * })

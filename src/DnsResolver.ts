@@ -93,8 +93,8 @@ export class DnsResolver extends Context.Tag("effect-dial/DnsResolver")<DnsResol
  * The hosts that offer a service, in the order to try them: the lowest priority first and, within one, a random order
  * in which each comes first as often as its weight says (RFC 2782).
  *
- * The name is the whole one, `_xmpp-client._tcp.example.com`. Fails with `ResolveError`: `NotFound` when there is none,
- * also when the domain says so with a single `.` as target.
+ * The name is the whole one, `_xmpp-client._tcp.example.com`. A record whose target is `.`, or whose port is 0, to which
+ * nobody can connect, offers nothing. Fails with `ResolveError`: `NotFound` when there is no other.
  *
  * @example
  * ```ts
@@ -130,7 +130,11 @@ export const service = (name: string): Effect.Effect<ReadonlyArray<ServiceTarget
       (cause) => new ResolveError({ host: name, reason: "BadName", cause })
     )
     const { records } = yield* query(domain, "SRV")
-    const found = records.flatMap((record) => record.type === "SRV" && record.target !== "" ? [record] : [])
+    // RFC 2782's ports begin at 0, but RFC 6335 §6 reserves it, and sockets take it for "any". An HTTPS record with that
+    // port is not used either (`ServiceBinding.isUsable`).
+    const found = records.flatMap((record) =>
+      record.type === "SRV" && record.target !== "" && record.port !== 0 ? [record] : []
+    )
     const targets = found.flatMap(({ port, priority, target, weight }): ReadonlyArray<ServiceTarget> =>
       Either.match(Endpoint.tcp(`${target}.`, port), {
         onLeft: () => [],

@@ -1,9 +1,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Either, Exit, Fiber, Layer, Queue, Scope, Stream, TestClock } from "effect"
+import * as net from "node:net"
 import * as Connector from "../src/Connector.js"
 import * as Dialer from "../src/Dialer.js"
 import { AllAttemptsFailed, ConnectStopped, InvalidEndpoint } from "../src/DialError.js"
 import * as Endpoint from "../src/Endpoint.js"
+import * as NodeNetwork from "../src/node/NodeNetwork.js"
 import * as Resolver from "../src/Resolver.js"
 import * as FakeTransport from "./support/FakeTransport.js"
 import { interruptAtEveryStep } from "./support/steps.js"
@@ -416,4 +418,25 @@ describe("a lost connection", () => {
       expect(transport.sockets.map(({ isOpen }) => isOpen)).toEqual([false, true])
       yield* connector.disconnect
     }))
+
+  it.live("told by a read of a real socket can be replaced once the state is Disconnected, and not before", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const server = yield* Effect.acquireRelease(
+        Effect.async<net.Server>((resume) => {
+          const server = net.createServer((socket) => socket.end("bye"))
+          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.sync(() => server.close())
+      )
+      const connector = yield* Connector.make(`127.0.0.1:${(server.address() as net.AddressInfo).port}`)
+      const said: Array<string> = []
+      for (const _ of [1, 2, 3]) {
+        const connection = yield* connector.connect
+        said.push(yield* Stream.mkString(Stream.decodeText(connection.stream)))
+        yield* connection.end
+        expect((yield* Effect.flip(connector.connect))._tag).toBe("WrongState")
+        yield* Stream.runHead(Stream.filter(connector.changes, ({ _tag }) => _tag === "Disconnected"))
+      }
+      expect(said).toEqual(["bye", "bye", "bye"])
+    })).pipe(Effect.provide(NodeNetwork.layer)))
 })

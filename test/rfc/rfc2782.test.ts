@@ -91,6 +91,12 @@ describe("Port and Target", () => {
       expect(yield* targets([srv(0, 0, ""), srv(1, 0, "a.test")])).toEqual(["a.test."])
     }))
 
+  it.live("port 0 is reserved (RFC 6335 §6) and can be connected to by nobody: such a record offers nothing", () =>
+    Effect.gen(function*() {
+      expect(yield* targets([srv(0, 0, "a.test", 0), srv(1, 0, "b.test", 1)])).toEqual(["b.test."])
+      expect(yield* targets([srv(0, 0, "a.test", 0)])).toBe("NotFound")
+    }))
+
   it.live("a domain without such records says NotFound, and its user may fall back to its address", () =>
     Effect.gen(function*() {
       expect(yield* targets([])).toBe("NotFound")
