@@ -53,13 +53,13 @@ describe("all of several", () => {
       expect([...running]).toEqual([30])
       yield* TestClock.adjust(1)
       expect(yield* Fiber.join(fiber)).toEqual([10, 30, 20])
-      expect(yield* allOf([])).toEqual([])
+      expect(yield* allOf<never, never, never>([])).toEqual([])
     }))
 
   it.effect("fail as the first that does, and the others have ended", () =>
     Effect.gen(function*() {
       const running = new Set<number>()
-      const failing = Effect.zipRight(Effect.sleep(15), Effect.fail("lost"))
+      const failing: Effect.Effect<number, string> = Effect.zipRight(Effect.sleep(15), Effect.fail("lost"))
       const all = allOf([sleeper(10, running), sleeper(20, running), failing])
       const fiber = yield* Effect.fork(Effect.map(Effect.either(all), (result) => [result, running.size]))
       yield* TestClock.adjust(15)
@@ -68,7 +68,7 @@ describe("all of several", () => {
 })
 
 describe("who waits may be interrupted at any moment", () => {
-  const programs = {
+  const programs: { readonly [name: string]: (running: Set<number>) => Effect.Effect<unknown> } = {
     "the first of two": (running: Set<number>) => firstOf(sleeper(10, running), sleeper(20, running)),
     "all of several": (running: Set<number>) => allOf([10, 20, 30].map((millis) => sleeper(millis, running)))
   }

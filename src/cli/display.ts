@@ -129,7 +129,7 @@ const live: Display = ({ events, now }) => {
     Effect.gen(function*() {
       const terminal = yield* Terminal.Terminal
       const [time, columns, rows] = yield* Effect.all([now, terminal.columns, terminal.rows])
-      const picture = Waterfall.draw(seen, { now: time, width: columns || plainWidth })
+      const picture = Waterfall.draw(seen, { now: time, width: columns || plainWidth, over: last })
       // A line above the top of the screen cannot be drawn again: while it changes, show what fits.
       const lines = last || rows < 3 ? picture : picture.slice(-(rows - 1))
       yield* write(overwrite(before, lines))

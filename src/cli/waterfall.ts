@@ -21,11 +21,13 @@ export interface Frame {
   readonly now: number
   /** Columns; no line is longer. */
   readonly width: number
+  /** Whether the dial is over, also one that was interrupted and has no last event. */
+  readonly over?: boolean | undefined
 }
 
 /** The picture of the events so far. */
 export const draw = (events: ReadonlyArray<DialEvent>, frame: Frame): ReadonlyArray<Line> => {
-  const rows = rowsOf(events)
+  const rows = rowsOf(events, frame)
   const layout = layoutOf(rows, frame)
   return [
     ...(rows.length === 0 ? [] : [header(layout)]),
@@ -47,8 +49,9 @@ interface Row {
   readonly outcome: string
 }
 
-const rowsOf = (events: ReadonlyArray<DialEvent>): ReadonlyArray<Row> => {
-  const over = events.find((event) => event._tag === "Connected" || event._tag === "DialFailed")?.at
+const rowsOf = (events: ReadonlyArray<DialEvent>, frame: Frame): ReadonlyArray<Row> => {
+  const last = events.find((event) => event._tag === "Connected" || event._tag === "DialFailed")?.at
+  const over = last ?? (frame.over === true ? frame.now : undefined)
   return events.flatMap((event) =>
     event._tag === "ResolutionStarted"
       ? lookups(event, events, over)

@@ -1,5 +1,5 @@
 /** `dial connect` and `dial trace` over TLS, as a user runs them: the built command, files, a server on loopback. */
-import { Effect, Either, Exit, Option, Record, Scope } from "effect"
+import { Effect, Either, Exit, Option, Scope } from "effect"
 import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -146,21 +146,27 @@ describe("bad usage", () => {
   })
 })
 
-/** What `dial connect tls://a:1` makes of words: options, or what it says is wrong. */
-const understood = (words: Partial<Record<keyof TlsWords, string>>) => {
-  const none = {
-    ca: Option.none(),
-    servername: Option.none(),
-    alpn: Option.none(),
-    cert: Option.none(),
-    key: Option.none()
-  }
-  const given = { ...none, ...Record.map(words, Option.fromNullable) }
-  return Effect.runPromise(Effect.either(parseTls(Endpoint.unsafeParse("tls://a:1"), given)))
+type Words = Partial<Record<keyof TlsWords, string>>
+
+/** What `dial connect tls://a:1` makes of words, of which those that are the name of a file here stand for that. */
+const understood = (words: Words) => {
+  const given = (word: keyof TlsWords): Option.Option<string> =>
+    Option.map(
+      Option.fromNullable(words[word]),
+      (text) => text !== "" && fs.existsSync(file(text)) ? file(text) : text
+    )
+  const parsed = parseTls(Endpoint.unsafeParse("tls://a:1"), {
+    ca: given("ca"),
+    servername: given("servername"),
+    alpn: given("alpn"),
+    cert: given("cert"),
+    key: given("key")
+  })
+  return Effect.runPromise(Effect.either(parsed))
 }
 
 describe("a word that cannot mean anything", () => {
-  it.each<readonly [words: Partial<Record<keyof TlsWords, string>>, says: string]>([
+  it.each<readonly [words: Words, says: string]>([
     [{ ca: "." }, "--ca: cannot read {}: illegal operation on a directory (EISDIR)"],
     [{ ca: "me.key" }, "--ca: there is no certificate in PEM in {}"],
     [{ ca: "empty.pem" }, "--ca: there is no certificate in PEM in {}"],
@@ -186,9 +192,7 @@ describe("a word that cannot mean anything", () => {
     [{ cert: "me.pem", key: "locked.key" }, "--key: the key in {} has a passphrase: openssl pkey writes one without"],
     [{ cert: "me.pem", key: "other.key" }, "--key: {} does not belong to the certificate in {}"]
   ])("%j is told in one line", async (words, says) => {
-    const paths = Record.map(words, (word) => fs.existsSync(file(word)) && word !== "" ? file(word) : word)
-    const result = await understood(paths)
-    const { message } = Either.getOrThrow(Either.flip(result))
+    const { message } = Either.getOrThrow(Either.flip(await understood(words)))
     expect(message).not.toContain("\n")
     expect(message.replaceAll(/"[^"]*"/g, "{}")).toBe(says)
   })
@@ -208,7 +212,7 @@ describe("words that mean something", () => {
       file("much.pem"),
       `\ufeffThe root of caf\u00e9s\n${certificate}${certificate}`.replaceAll("\n", "\r\n")
     )
-    const { roots } = Either.getOrThrow(await understood({ ca: file("much.pem") }))
+    const { roots } = Either.getOrThrow(await understood({ ca: "much.pem" }))
     expect(String(roots).match(/BEGIN CERTIFICATE/g)).toHaveLength(2)
     expect(String(roots)).not.toContain("root")
   })

@@ -60,6 +60,12 @@ describe("the waterfall", () => {
     expect(draw(events, 291)[2]).toMatch(/^ {2}A .* no answer yet$/)
   })
 
+  it("asks nobody any more when the dial was interrupted", () => {
+    const [, aaaa] = Waterfall.draw(connected.slice(0, 1), { now: 30, width: 80, over: true })
+    expect(aaaa?.at(-1)).toMatchObject({ text: "no answer yet", tone: "stopped" })
+    expect(draw(connected.slice(0, 1), 30)[1]).toContain("asking")
+  })
+
   it("shows a name that failed as a whole in one row", () => {
     const error = new DialError.ResolveError({ host: "db.example", reason: "Timeout" })
     expect(
