@@ -51,7 +51,9 @@ export const sessionText = (session: TlsSession): string =>
 export const outcomeText = (error: DialError): string => {
   switch (error._tag) {
     case "AllAttemptsFailed":
-      return "no address connected"
+      return error.attempts.some((attempt) => attempt.outcome === "Failed" && attempt.error.operation === "establish")
+        ? "connected, but TLS failed"
+        : "no address connected"
     case "DialTimeout":
       return `timed out while ${error.phase}`
     case "ResolveError":

@@ -133,6 +133,21 @@ export const secured: ReadonlyArray<DialEvent.DialEvent> = [
   { _tag: "Connected", at: 60, address: good, localAddress: at("192.0.2.77", 50_001) }
 ]
 
+/** One address, which connects and shows a certificate that has expired. */
+export const unsecured: ReadonlyArray<DialEvent.DialEvent> = [
+  ...secured.slice(0, 3),
+  {
+    _tag: "DialFailed",
+    at: 31,
+    error: new DialError.AllAttemptsFailed({
+      endpoint: "tls://db.example:443",
+      attempts: [{ outcome: "Failed", attempt: 0, address: refusing, startedAt: 0, endedAt: 30, error: expired }],
+      unresolved: [],
+      elapsedMillis: 31
+    })
+  }
+]
+
 /** {@link secured} by a peer that fills what it may fill with what no terminal should be given. */
 export const hostile: ReadonlyArray<DialEvent.DialEvent> = secured.map((event) => {
   if (event._tag !== "AttemptSecured") return event

@@ -3,7 +3,7 @@ import { columns, fit, type Line, paint, part } from "../../src/cli/lines.js"
 import * as Transcript from "../../src/cli/transcript.js"
 import * as Waterfall from "../../src/cli/waterfall.js"
 import { Address, DialError, type DialEvent, Endpoint } from "../../src/index.js"
-import { at, connected, failed, hostile, secured } from "./events.js"
+import { at, connected, failed, hostile, secured, unsecured } from "./events.js"
 
 const plain = (lines: ReadonlyArray<Line>) => lines.map((line) => paint(line, false))
 const draw = (events: ReadonlyArray<DialEvent.DialEvent>, now: number, width = 80) =>
@@ -58,6 +58,10 @@ describe("the waterfall", () => {
   it("shows a family that had not answered when the dial was over", () => {
     const events = connected.filter((event) => !(event._tag === "AddressesResolved" && event.family === "inet"))
     expect(draw(events, 291)[2]).toMatch(/^ {2}A .* no answer yet$/)
+  })
+
+  it("tells a dial that connected and was not secured from one that did not connect", () => {
+    expect(draw(unsecured, 31).at(-1)).toBe("  failed in 31 ms: connected, but TLS failed")
   })
 
   it("asks nobody any more when the dial was interrupted", () => {
