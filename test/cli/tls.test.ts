@@ -5,12 +5,12 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import type * as tls from "node:tls"
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest"
 import { parseTls, type TlsWords } from "../../src/cli/tls.js"
 import * as Endpoint from "../../src/Endpoint.js"
 import { certificates } from "../support/certificates.js"
 import * as Servers from "../support/tls.js"
-import { dial, objects } from "./dial.js"
+import { dial, listen, objects, shows, start } from "./dial.js"
 
 const scopes: Array<Scope.CloseableScope> = []
 
@@ -100,6 +100,33 @@ describe("dial trace", () => {
     expect(stdout.toString()).toContain("TLS: incomplete chain (UNABLE_TO_VERIFY_LEAF_SIGNATURE)")
     expect(stderr).toContain("CN=good for localhost, db.test")
     expect(stderr).toContain(`dial ${endpoint}`)
+  })
+})
+
+describe("a peer that says nothing", () => {
+  it("is given up at the timeout, and told as one that connected", async () => {
+    const { close, endpoint } = await listen(() => {})
+    const { code, stderr, stdout } = await dial(["trace", `tls://${endpoint}`, "--timeout", "300ms"])
+    expect(code).toBe(1)
+    expect(stdout.toString()).toContain("failed: timed out while establishing")
+    expect(stderr).toContain("connected, still being established")
+    await close()
+  })
+
+  it("sees the connection go on Ctrl-C, which exits 130", async () => {
+    const seen = { sockets: 0, gone: 0 }
+    const { close, endpoint } = await listen((socket) => {
+      seen.sockets += 1
+      socket.on("end", () => socket.end()).on("close", () => seen.gone += 1).resume()
+    })
+    const { child, result } = start("trace", `tls://${endpoint}`, "--json")
+    await shows(child, "AttemptEstablishing")
+    child.kill("SIGINT")
+    const { code, stderr, stdout } = await result
+    const last = objects(stdout).at(-1)?.["_tag"]
+    expect({ code, stderr, last }).toEqual({ code: 130, stderr: "", last: "AttemptStopped" })
+    await vi.waitFor(() => expect(seen).toEqual({ sockets: 1, gone: 1 }), 5000)
+    await close()
   })
 })
 
