@@ -9,7 +9,8 @@ export default defineConfig({
     // A test that runs a program of a user, here, runs it on these sources and not on what was built of them.
     alias: [
       { find: /^effect-dial$/, replacement: source("index.ts") },
-      { find: /^effect-dial\/(node|testing)$/, replacement: source("$1/index.ts") }
+      { find: /^effect-dial\/(node|testing)$/, replacement: source("$1/index.ts") },
+      { find: /^effect-dial\/node\/(\w+)$/, replacement: source("node/$1.ts") }
     ]
   },
   test: {

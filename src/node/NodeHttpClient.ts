@@ -33,15 +33,9 @@ import type * as Scope from "effect/Scope"
 import * as Http from "node:http"
 import * as Https from "node:https"
 import type * as Dialer from "../Dialer.js"
-import {
-  AllAttemptsFailed,
-  ConnectionLost,
-  type DialError,
-  DialTimeout,
-  InvalidEndpoint,
-  ResolveError
-} from "../DialError.js"
+import { ConnectionLost, type DialError, type InvalidEndpoint } from "../DialError.js"
 import * as Endpoint from "../Endpoint.js"
+import { behind, isDialError } from "./internal/behind.js"
 import { lazySocket } from "./internal/lazySocket.js"
 import { Dial, type Target, UndiciClient } from "./internal/undiciClient.js"
 
@@ -301,16 +295,3 @@ export const dialErrorOf = (error: unknown): Option.Option<DialError> => behind(
  */
 export const connectionLostOf = (error: unknown): Option.Option<ConnectionLost> =>
   behind(error, (cause) => cause instanceof ConnectionLost)
-
-const isDialError = (error: unknown): error is DialError =>
-  error instanceof AllAttemptsFailed || error instanceof ResolveError || error instanceof DialTimeout ||
-  error instanceof InvalidEndpoint
-
-const behind = <A>(error: unknown, is: (cause: unknown) => cause is A): Option.Option<A> => {
-  const seen = new Set<unknown>()
-  for (let cause = error; cause instanceof Error && !seen.has(cause); cause = cause.cause) {
-    if (is(cause)) return Option.some(cause)
-    seen.add(cause)
-  }
-  return Option.none()
-}

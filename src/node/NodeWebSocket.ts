@@ -8,8 +8,13 @@
  * - a WebSocket that is closed while it connects gives its dial up, and nothing stays open
  * - an error that comes when nobody listens any more is not an uncaughtException
  *
- * A dial that failed is a `SocketError` of reason `Open`. Its `cause` is the event that ws tells the error in, and the
- * `error` of that is ours.
+ * A dial that failed is a `SocketError` of reason `Open`, from which {@link dialErrorOf} takes the `DialError`; where it
+ * was TLS that failed, that tells the `TlsError` of each attempt. A connection that is lost later is one of reason
+ * `Close` and code 1006 (RFC 6455 §7.1.5), and ws tells no more of it. @effect/platform takes that code for an orderly
+ * end unless `closeCodeIsError` says otherwise.
+ *
+ * A `wss:` URL is dialed as a `tls://` endpoint, for its host and with the options of the Dialer: `NodeNetwork.layer`
+ * speaks TLS, and `Tls.layerWith` says whom to trust.
  *
  * It has a door of its own, `effect-dial/node/NodeWebSocket`, because ws is a package that only its users need.
  *
@@ -21,14 +26,16 @@ import * as Socket from "@effect/platform/Socket"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
 import type * as Runtime from "effect/Runtime"
 import type * as Net from "node:net"
 import { WebSocket } from "ws"
 import type { Dialer } from "../Dialer.js"
-import type { InvalidEndpoint } from "../DialError.js"
+import type { DialError, InvalidEndpoint } from "../DialError.js"
 import type { DialOptions } from "../DialOptions.js"
 import * as Endpoint from "../Endpoint.js"
 import * as Duplex from "./Duplex.js"
+import { behind, isDialError } from "./internal/behind.js"
 
 /**
  * How to dial, and what ws takes that a constructor of the web has no place for.
@@ -116,6 +123,37 @@ export const make = (
  */
 export const layer = (options?: Options): Layer.Layer<Socket.WebSocketConstructor, never, Dialer> =>
   Layer.effect(Socket.WebSocketConstructor, make(options))
+
+/**
+ * The error of the dial behind a `SocketError`, whose cause is the event that ws tells it in. None when it has another
+ * reason than that nothing was connected: a server that does not speak WebSocket, say.
+ *
+ * @example
+ * ```ts
+ * import * as Socket from "@effect/platform/Socket"
+ * import { Effect, Layer, Option } from "effect"
+ * import { Dialer, Resolver } from "effect-dial"
+ * import { NodeTransport } from "effect-dial/node"
+ * import * as NodeWebSocket from "effect-dial/node/NodeWebSocket"
+ * import * as assert from "node:assert"
+ *
+ * const network = Layer.provide(Dialer.layer, Layer.merge(Resolver.layerStatic({}), NodeTransport.layer))
+ *
+ * const error = await Socket.makeWebSocket("ws://127.0.0.1:1/").pipe(
+ *   Effect.flatMap((socket) => socket.runRaw(() => Effect.void)),
+ *   Effect.flip,
+ *   Effect.provide(Layer.provide(NodeWebSocket.layer(), network)),
+ *   Effect.runPromise
+ * )
+ * assert.strictEqual(error.reason, "Open")
+ * const dialError = Option.getOrThrow(NodeWebSocket.dialErrorOf(error))
+ * assert.match(dialError.message, /^dial tcp:\/\/127\.0\.0\.1:1: .* connection refused/)
+ * ```
+ *
+ * @since 0.2.0
+ * @category errors
+ */
+export const dialErrorOf = (error: unknown): Option.Option<DialError> => behind(error, isDialError)
 
 const ignore = (): void => {}
 

@@ -1,6 +1,6 @@
 import * as Socket from "@effect/platform/Socket"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, type Scope } from "effect"
+import { Effect, Fiber, Layer, Option, type Scope } from "effect"
 import { once } from "node:events"
 import * as http from "node:http"
 import type * as net from "node:net"
@@ -64,8 +64,7 @@ const ask = (url: string, said: string | Uint8Array) =>
 const live = <E>(name: string, test: () => Effect.Effect<unknown, E, Scope.Scope>): void =>
   it.live(name, () => Loopback.leavesNoSocket(Effect.scoped(Effect.suspend(test))))
 
-const failing = (error: Socket.SocketError): unknown =>
-  error.reason === "Close" ? undefined : (error.cause as { readonly error?: unknown }).error
+const failing = (error: Socket.SocketError): unknown => Option.getOrUndefined(NodeWebSocket.dialErrorOf(error))
 
 describe("a WebSocket over our Dialer", () => {
   live("goes to the addresses of our names, to the one that answers", () =>

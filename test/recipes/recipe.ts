@@ -7,12 +7,13 @@
  */
 import { layer, type Vitest } from "@effect/vitest"
 import { Context, Effect, Layer, ManagedRuntime, type Scope } from "effect"
-import { Address, Dialer, DialError, Resolver, Tls } from "effect-dial"
+import { Address, Dialer, DialError, Resolver, Tls, TlsError } from "effect-dial"
 import { NodeTls, NodeTransport } from "effect-dial/node"
 import { spawn } from "node:child_process"
 import { text } from "node:stream/consumers"
 import { fileURLToPath } from "node:url"
 import { isBuilt } from "../../.ci/build.mjs"
+import { certificates } from "../support/certificates.js"
 import { describeWith } from "../support/daemons.js"
 import * as Loopback from "../support/loopback.js"
 import type * as Servers from "../support/servers.js"
@@ -36,21 +37,23 @@ export const leavesNoConnection = <A, E, R>(self: Effect.Effect<A, E, R>): Effec
   Effect.flatMap(Server, ({ port, tlsPort }) => {
     const live = () =>
       [port, tlsPort].flatMap(Loopback.tcpRows).filter(({ state }) => state !== "LISTEN" && state !== "TIME_WAIT")
-    return Effect.zipLeft(self, Loopback.until("every connection to the server to be over", () => live().length === 0))
+    const over = Loopback.until("every connection to the server to be over", () => live().length === 0)
+    return Effect.zipLeft(
+      self,
+      Effect.catchAllDefect(over, (defect) => Effect.die(new Error(`${defect}: ${JSON.stringify(live())}`)))
+    )
   })
 
-/** `db.test` is where the server is, after an address that refuses and one that never answers. */
-export const dualStack: Effect.Effect<
-  ManagedRuntime.ManagedRuntime<Dialer.Dialer, never>,
-  never,
-  Scope.Scope | Server
-> = Effect.gen(function*() {
+/** Where the server is, after an address that refuses and one that never answers. */
+const dead: Effect.Effect<ReadonlyArray<string>, never, Scope.Scope | Server> = Effect.gen(function*() {
   const { port, tlsPort } = yield* Server
   for (const at of new Set([port, tlsPort])) yield* Loopback.silent({ host: "127.0.0.2", port: at })
-  return yield* network(["::1", "127.0.0.2", "127.0.0.1"])
+  return ["::1", "127.0.0.2", "127.0.0.1"]
 })
 
 type Runtime = ManagedRuntime.ManagedRuntime<Dialer.Dialer, never>
+
+type Network = Effect.Effect<Runtime, never, Scope.Scope | Server>
 
 const dialerOf = (names: ReadonlyArray<string>, addresses: ReadonlyArray<string>): Layer.Layer<Dialer.Dialer> => {
   const found = addresses.map(Address.unsafeParse)
@@ -67,15 +70,29 @@ export const network = (
   name = "db.test"
 ): Effect.Effect<Runtime, never, Scope.Scope> => running(dialerOf([name], addresses))
 
-/** `db.test` and `other.test` are 127.0.0.1, and `tls://` endpoints are trusted for what the test's authority signed. */
-export const trusting: Effect.Effect<Runtime, never, Scope.Scope | Server> = Effect.flatMap(
-  Server,
-  ({ authority }) =>
-    running(Layer.provide(
-      Tls.layerWith({ roots: authority }),
-      Layer.merge(dialerOf(["db.test", "other.test"], ["127.0.0.1"]), NodeTls.layer)
-    ))
+/** `db.test` and `other.test` have these addresses, and `tls://` endpoints are dialed with these options. */
+const secured = (options: Tls.TlsOptions, addresses: ReadonlyArray<string> = ["127.0.0.1"]) =>
+  running(Layer.provide(
+    Tls.layerWith(options),
+    Layer.merge(dialerOf(["db.test", "other.test"], addresses), NodeTls.layer)
+  ))
+
+/** `db.test` is where the server is, after an address that refuses and one that never answers. */
+export const dualStack: Network = Effect.flatMap(dead, (addresses) => network(addresses))
+
+/** {@link trusting} over {@link dualStack}. */
+export const dualStackTrusting: Network = Effect.flatMap(
+  Effect.all([Server, dead]),
+  ([{ authority }, addresses]) => secured({ roots: authority }, addresses)
 )
+
+/** `db.test` and `other.test` are 127.0.0.1, and `tls://` endpoints are trusted for what the test's authority signed. */
+export const trusting: Network = Effect.flatMap(Server, ({ authority }) => secured({ roots: authority }))
+
+/** {@link trusting}, of another authority than the server's. */
+export const distrusting: Effect.Effect<Runtime, never, Scope.Scope> = secured({
+  roots: certificates.otherRoot.certificate
+})
 
 /** Our error in what a client of Node threw: the very error, or what it was caused by. */
 export const ours = (error: unknown): DialError.DialError | undefined =>
@@ -86,6 +103,14 @@ export const ours = (error: unknown): DialError.DialError | undefined =>
     : error instanceof Error && error.cause !== undefined
     ? ours(error.cause)
     : undefined
+
+/** The reasons of TLS for which a dial failed, one for each address that was connected. */
+export const tlsReasons = (error: unknown): ReadonlyArray<string> => {
+  const dialError = ours(error)
+  return (dialError !== undefined && "attempts" in dialError ? dialError.attempts : []).flatMap((report) =>
+    report.outcome === "Failed" && TlsError.isTlsError(report.error.cause) ? [report.error.cause.reason] : []
+  )
+}
 
 /** An endpoint where nobody listens. */
 export const refusing: Effect.Effect<string, never, Scope.Scope> = Effect.map(Loopback.refusing(), String)

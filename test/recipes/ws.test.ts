@@ -1,28 +1,11 @@
 import { expect } from "@effect/vitest"
 import { Effect } from "effect"
 import { once } from "node:events"
-import type * as net from "node:net"
-import { type WebSocket, WebSocketServer } from "ws"
+import type { WebSocket } from "ws"
 import { webSocketOver } from "../../scratchpad/examples/recipes/ws.js"
 import { nginx } from "../support/servers.js"
+import { echo } from "../support/webSockets.js"
 import { dualStack, leavesNoConnection, network, program, recipe, refusing, rejection, Server } from "./recipe.js"
-
-/** Behind nginx: it sends back what it is sent. */
-const echo = Effect.acquireRelease(
-  Effect.promise(async () => {
-    const server = new WebSocketServer({ port: 0, host: "127.0.0.1" })
-    server.on("connection", (socket) => {
-      socket.on("message", (data, isBinary) => socket.send(data, { binary: isBinary }))
-    })
-    await once(server, "listening")
-    return server
-  }),
-  (server) =>
-    Effect.async<void>((resume) => {
-      for (const socket of server.clients) socket.terminate()
-      server.close(() => resume(Effect.void))
-    })
-).pipe(Effect.map((server) => `websocket/${(server.address() as net.AddressInfo).port}`))
 
 const opened = (make: () => WebSocket) =>
   Effect.acquireRelease(

@@ -13,7 +13,7 @@ export interface Server extends Daemons.Daemon {
   readonly port: number
   /** Where TLS is spoken: from the first byte, or when the client asks. */
   readonly tlsPort: number
-  /** PEM: what signed its certificate, which is for `db.test`, `localhost` and 127.0.0.1. */
+  /** PEM: the root above its certificate, which is for `db.test`, `localhost` and 127.0.0.1. */
   readonly authority: string
 }
 
@@ -46,10 +46,11 @@ const kind = (options: {
   })
 })
 
+/** With the intermediate that signed it, as servers on the net have it. */
 const certificateFiles = {
   "authority.pem": certificates.root.certificate,
-  "certificate.pem": certificates.good.certificate,
-  "key.pem": certificates.good.key
+  "certificate.pem": certificates.chained.certificate,
+  "key.pem": certificates.chained.key
 }
 
 /** Say this to the server, if anything, and see that the first it says is right. */
