@@ -4,7 +4,9 @@ import * as Http from "node:http"
 import { fetchText, httpAgentOver, httpsAgentOver } from "../../scratchpad/examples/recipes/http-agent.js"
 import { nginx } from "../support/servers.js"
 import {
+  distrusting,
   dualStack,
+  dualStackTrusting,
   leavesNoConnection,
   network,
   program,
@@ -12,7 +14,9 @@ import {
   refused,
   refusing,
   rejection,
-  Server
+  Server,
+  tlsReasons,
+  trusting
 } from "./recipe.js"
 
 const ending = <A extends Http.Agent>(make: () => A) =>
@@ -45,11 +49,41 @@ recipe("the agents of node:http and node:https over our connections", nginx, (it
       expect(Object.values(agent.freeSockets).flat()).toEqual([kept])
     }))))
 
-  it.scoped("have their TLS over them, to the name that the certificate is for and to no other", () =>
+  it.scoped("take an https URL for a tls:// endpoint, at such a name too, and keep their connection", () =>
+    leavesNoConnection(Effect.scoped(Effect.gen(function*() {
+      const { tlsPort } = yield* Server
+      const runtime = yield* dualStackTrusting
+      const agent = yield* ending(() => httpsAgentOver(runtime))
+      const url = `https://db.test:${tlsPort}/agent/secured`
+      const file = "0123456789abcdef".repeat(65_536)
+      expect(yield* put(agent, url, file)).toMatchObject({ status: 201 })
+      const [kept] = Object.values(agent.freeSockets).flat()
+      expect((yield* get(agent, url)).body).toBe(file)
+      expect(Object.values(agent.freeSockets).flat()).toEqual([kept])
+    }))))
+
+  it.scoped("fail a request with our TlsError behind it where the certificate is not trusted, or another's", () =>
+    leavesNoConnection(Effect.scoped(Effect.gen(function*() {
+      const { tlsPort } = yield* Server
+      for (
+        const { host, network, reason } of [
+          { host: "db.test", network: distrusting, reason: "UntrustedRoot" },
+          { host: "other.test", network: trusting, reason: "WrongName" }
+        ]
+      ) {
+        const runtime = yield* network
+        const agent = yield* ending(() => httpsAgentOver(runtime))
+        const error = yield* rejection(() => fetchText(new URL(`https://${host}:${tlsPort}/`), { agent }))
+        expect(error).toMatchObject({ _tag: "AllAttemptsFailed", endpoint: `tls://${host}:${tlsPort}` })
+        expect(tlsReasons(error)).toEqual([reason])
+      }
+    }))))
+
+  it.scoped("can have Node's TLS over them, to the name that the certificate is for and to no other", () =>
     leavesNoConnection(Effect.scoped(Effect.gen(function*() {
       const { authority, tlsPort } = yield* Server
       const runtime = yield* network()
-      const agent = yield* ending(() => httpsAgentOver(runtime, { ca: authority }))
+      const agent = yield* ending(() => httpsAgentOver(runtime, {}, { ca: authority }))
       expect(yield* put(agent, `https://db.test:${tlsPort}/agent/secret`, "told")).toMatchObject({ status: 201 })
       expect((yield* get(agent, `https://db.test:${tlsPort}/agent/secret`)).body).toBe("told")
       const other = yield* rejection(() =>
@@ -58,18 +92,20 @@ recipe("the agents of node:http and node:https over our connections", nginx, (it
       expect(String(other)).toMatch(/altnames/)
     }))))
 
-  it.scoped("go on by themselves once a server that was killed is back", () =>
-    leavesNoConnection(Effect.scoped(Effect.gen(function*() {
-      const server = yield* Server
-      const runtime = yield* network()
-      const agent = yield* ending(() => httpAgentOver(runtime))
-      const url = `http://db.test:${server.port}/agent/kept`
-      yield* put(agent, url, "42")
-      yield* server.kill
-      expect(yield* refused(() => fetchText(new URL(url), { agent }))).toMatchObject({ _tag: "AllAttemptsFailed" })
-      yield* server.restart
-      expect((yield* get(agent, url)).body).toBe("42")
-    }))))
+  for (const scheme of ["http", "https"] as const) {
+    it.scoped(`go on by themselves once a server that was killed is back (${scheme})`, () =>
+      leavesNoConnection(Effect.scoped(Effect.gen(function*() {
+        const server = yield* Server
+        const runtime = yield* trusting
+        const agent = yield* ending(() => scheme === "http" ? httpAgentOver(runtime) : httpsAgentOver(runtime))
+        const url = `${scheme}://db.test:${scheme === "http" ? server.port : server.tlsPort}/agent/kept`
+        yield* put(agent, url, "42")
+        yield* server.kill
+        expect(yield* refused(() => fetchText(new URL(url), { agent }))).toMatchObject({ _tag: "AllAttemptsFailed" })
+        yield* server.restart
+        expect((yield* get(agent, url)).body).toBe("42")
+      }))))
+  }
 
   it.scoped("fail a request with our error, as it is, where nobody listens", () =>
     Effect.gen(function*() {

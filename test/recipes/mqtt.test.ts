@@ -4,7 +4,20 @@ import type { Duplex } from "effect-dial/node"
 import { clientOver } from "../../scratchpad/examples/recipes/mqtt.js"
 import { until } from "../support/loopback.js"
 import { mosquitto } from "../support/servers.js"
-import { dualStack, leavesNoConnection, network, ours, program, recipe, refusing, Server, trusting } from "./recipe.js"
+import {
+  distrusting,
+  dualStack,
+  dualStackTrusting,
+  leavesNoConnection,
+  network,
+  ours,
+  program,
+  recipe,
+  refusing,
+  Server,
+  tlsReasons,
+  trusting
+} from "./recipe.js"
 
 /** A client with what it has heard and what went wrong. */
 const client = (runtime: Duplex.DialerRuntime, endpoint: string, tls?: Parameters<typeof clientOver>[3]) =>
@@ -37,7 +50,7 @@ recipe("mqtt.js over our connections", mosquitto, (it) => {
       expect(heard).toEqual(["dual/stack: reached"])
     }))))
 
-  it.scoped("has TLS over them, to the name that the certificate is for and to no other", () =>
+  it.scoped("can have Node's TLS over them, to the name that the certificate is for and to no other", () =>
     leavesNoConnection(Effect.scoped(Effect.gen(function*() {
       const { authority, tlsPort } = yield* Server
       const runtime = yield* network()
@@ -48,36 +61,50 @@ recipe("mqtt.js over our connections", mosquitto, (it) => {
       expect(String(other.errors[0])).toMatch(/altnames/)
     }))))
 
-  it.scoped("takes a tls:// endpoint, whose dial verifies the certificate", () =>
+  it.scoped("takes a tls:// endpoint, at such a name too", () =>
     leavesNoConnection(Effect.scoped(Effect.gen(function*() {
       const { tlsPort } = yield* Server
-      const runtime = yield* trusting
-      const { client: bus } = yield* client(runtime, `tls://db.test:${tlsPort}`)
-      yield* Effect.promise(() => bus.publishAsync("secret", "told", { qos: 1 }))
-      const { errors } = yield* client(runtime, `tls://other.test:${tlsPort}`)
-      yield* until("a handshake to fail", () => errors.length > 0)
-      expect(ours(errors[0])).toMatchObject({
-        _tag: "AllAttemptsFailed",
-        attempts: [{ error: { cause: { _tag: "TlsError", reason: "WrongName" } } }]
-      })
+      const { client: bus, heard } = yield* client(yield* dualStackTrusting, `tls://db.test:${tlsPort}`)
+      yield* Effect.promise(() => bus.subscribeAsync("secured/#", { qos: 2 }))
+      yield* Effect.promise(() => bus.publishAsync("secured/dual", "reached", { qos: 2 }))
+      yield* until("the message", () => heard.length > 0)
+      expect(heard).toEqual(["secured/dual: reached"])
     }))))
 
-  it.scoped("goes on by itself once a server that was killed is back, with what it was told meanwhile", () =>
+  it.scoped("tells our TlsError where the certificate is not trusted, or another's", () =>
     leavesNoConnection(Effect.scoped(Effect.gen(function*() {
-      const server = yield* Server
-      const { client: bus, errors, heard } = yield* client(yield* network(), `db.test:${server.port}`)
-      yield* Effect.promise(() => bus.subscribeAsync("kept", { qos: 1 }))
-      yield* server.kill
-      yield* until("a dial to fail", () => errors.length > 0)
-      expect(ours(errors[0])).toMatchObject({ _tag: "AllAttemptsFailed" })
-      const told = bus.publishAsync("elsewhere", "meanwhile", { qos: 1 })
-      yield* server.restart
-      yield* Effect.promise(() => told)
-      // It has sent what it was told meanwhile and then its subscription again, in this order.
-      yield* Effect.promise(() => bus.publishAsync("kept", "42", { qos: 1 }))
-      yield* until("the message", () => heard.length > 0)
-      expect(heard).toEqual(["kept: 42"])
+      const { tlsPort } = yield* Server
+      for (
+        const { host, network, reason } of [
+          { host: "db.test", network: distrusting, reason: "UntrustedRoot" },
+          { host: "other.test", network: trusting, reason: "WrongName" }
+        ]
+      ) {
+        const { errors } = yield* client(yield* network, `tls://${host}:${tlsPort}`)
+        yield* until("a handshake to fail", () => errors.length > 0)
+        expect(errors[0]).toMatchObject({ _tag: "AllAttemptsFailed", endpoint: `tls://${host}:${tlsPort}` })
+        expect(tlsReasons(errors[0])).toEqual([reason])
+      }
     }))))
+
+  for (const scheme of ["tcp", "tls"] as const) {
+    it.scoped(`goes on by itself once a server that was killed is back, with what it was told (${scheme})`, () =>
+      leavesNoConnection(Effect.scoped(Effect.gen(function*() {
+        const server = yield* Server
+        const port = scheme === "tcp" ? server.port : server.tlsPort
+        const { client: bus, errors, heard } = yield* client(yield* trusting, `${scheme}://db.test:${port}`)
+        yield* Effect.promise(() => bus.subscribeAsync(`kept/${scheme}`, { qos: 1 }))
+        yield* server.kill
+        yield* until("a dial to fail", () => errors.some((error) => ours(error) !== undefined))
+        const told = bus.publishAsync("elsewhere", "meanwhile", { qos: 1 })
+        yield* server.restart
+        yield* Effect.promise(() => told)
+        // It has sent what it was told meanwhile and then its subscription again, in this order.
+        yield* Effect.promise(() => bus.publishAsync(`kept/${scheme}`, "42", { qos: 1 }))
+        yield* until("the message", () => heard.length > 0)
+        expect(heard).toEqual([`kept/${scheme}: 42`])
+      }))))
+  }
 
   it.scoped("tells our error, as it is, where nobody listens", () =>
     Effect.gen(function*() {

@@ -2,10 +2,13 @@ import { expect } from "@effect/vitest"
 import { Effect } from "effect"
 import type { Duplex } from "effect-dial/node"
 import { transportOver } from "../../scratchpad/examples/recipes/nodemailer.js"
+import { certificates } from "../support/certificates.js"
 import { until } from "../support/loopback.js"
 import { type Server as Running, smtp } from "../support/servers.js"
 import {
+  distrusting,
   dualStack,
+  dualStackTrusting,
   leavesNoConnection,
   network,
   program,
@@ -13,7 +16,9 @@ import {
   refused,
   refusing,
   rejection,
-  Server
+  Server,
+  tlsReasons,
+  trusting
 } from "./recipe.js"
 
 const transport = (
@@ -60,7 +65,31 @@ recipe("nodemailer over our connections", smtp, (it) => {
       expect(yield* arrived(server, "dual three")).toMatchObject({ secure: false })
     }))))
 
-  it.scoped("has its STARTTLS and its TLS over them, to the name that the certificate is for and to no other", () =>
+  it.scoped("takes a tls:// endpoint, at such a name too, and knows that it is secure", () =>
+    leavesNoConnection(Effect.scoped(Effect.gen(function*() {
+      const server = yield* Server
+      const post = yield* transport(yield* dualStackTrusting, `tls://db.test:${server.tlsPort}`, { requireTLS: true })
+      yield* Effect.promise(() => Promise.all(["one", "two", "three"].map((n) => post.sendMail(mail(`secure ${n}`)))))
+      expect(yield* arrived(server, "secure three")).toMatchObject({ secure: true })
+    }))))
+
+  it.scoped("rejects with our TlsError behind it where the certificate is not trusted, or another's", () =>
+    leavesNoConnection(Effect.scoped(Effect.gen(function*() {
+      const { tlsPort } = yield* Server
+      for (
+        const { host, network, reason } of [
+          { host: "db.test", network: distrusting, reason: "UntrustedRoot" },
+          { host: "other.test", network: trusting, reason: "WrongName" }
+        ]
+      ) {
+        const post = yield* transport(yield* network, `tls://${host}:${tlsPort}`)
+        const error = yield* rejection(() => post.sendMail(mail("never")))
+        expect(error).toMatchObject({ _tag: "AllAttemptsFailed", endpoint: `tls://${host}:${tlsPort}` })
+        expect(tlsReasons(error)).toEqual([reason])
+      }
+    }))))
+
+  it.scoped("can have its STARTTLS and its TLS over them, to the name that the certificate is for and to no other", () =>
     leavesNoConnection(Effect.scoped(Effect.gen(function*() {
       const server = yield* Server
       const runtime = yield* network()
@@ -76,19 +105,29 @@ recipe("nodemailer over our connections", smtp, (it) => {
         tls: { ...tls, servername: "other.test" }
       })
       expect(String(yield* rejection(() => other.sendMail(mail("never"))))).toMatch(/altnames/)
+      // What fails here is nodemailer's, and so is the error.
+      const distrustful = yield* transport(runtime, `db.test:${server.port}`, {
+        requireTLS: true,
+        tls: { ...tls, ca: certificates.otherRoot.certificate }
+      })
+      const error = yield* rejection(() => distrustful.sendMail(mail("never")))
+      expect(String(error)).toMatch(/unable to get local issuer certificate/)
     }))))
 
-  it.scoped("goes on by itself once a server that was killed is back", () =>
-    leavesNoConnection(Effect.scoped(Effect.gen(function*() {
-      const server = yield* Server
-      const post = yield* transport(yield* network(), `db.test:${server.port}`, { ignoreTLS: true })
-      yield* Effect.promise(() => post.sendMail(mail("before")))
-      yield* server.kill
-      expect(yield* refused(() => post.sendMail(mail("meanwhile")))).toMatchObject({ _tag: "AllAttemptsFailed" })
-      yield* server.restart
-      yield* Effect.promise(() => post.sendMail(mail("after")))
-      expect(yield* arrived(server, "after")).toMatchObject({ secure: false })
-    }))))
+  for (const scheme of ["tcp", "tls"] as const) {
+    it.scoped(`goes on by itself once a server that was killed is back (${scheme})`, () =>
+      leavesNoConnection(Effect.scoped(Effect.gen(function*() {
+        const server = yield* Server
+        const port = scheme === "tcp" ? server.port : server.tlsPort
+        const post = yield* transport(yield* trusting, `${scheme}://db.test:${port}`, { ignoreTLS: true })
+        yield* Effect.promise(() => post.sendMail(mail("before")))
+        yield* server.kill
+        expect(yield* refused(() => post.sendMail(mail("meanwhile")))).toMatchObject({ _tag: "AllAttemptsFailed" })
+        yield* server.restart
+        yield* Effect.promise(() => post.sendMail(mail(`after by ${scheme}`)))
+        expect(yield* arrived(server, `after by ${scheme}`)).toMatchObject({ secure: scheme === "tls" })
+      }))))
+  }
 
   it.scoped("rejects with our error, as it is, where nobody listens", () =>
     Effect.gen(function*() {

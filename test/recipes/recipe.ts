@@ -87,7 +87,11 @@ export const dualStackTrusting: Network = Effect.flatMap(
 )
 
 /** `db.test` and `other.test` are 127.0.0.1, and `tls://` endpoints are trusted for what the test's authority signed. */
-export const trusting: Network = Effect.flatMap(Server, ({ authority }) => secured({ roots: authority }))
+export const trusting: Network = Effect.suspend(() => trustingWith({}))
+
+/** {@link trusting}, with more options. */
+export const trustingWith = (options: Tls.TlsOptions): Network =>
+  Effect.flatMap(Server, ({ authority }) => secured({ roots: authority, ...options }))
 
 /** {@link trusting}, of another authority than the server's. */
 export const distrusting: Effect.Effect<Runtime, never, Scope.Scope> = secured({

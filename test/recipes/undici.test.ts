@@ -4,7 +4,9 @@ import type { Duplex } from "effect-dial/node"
 import { agentOver } from "../../scratchpad/examples/recipes/undici.js"
 import { nginx } from "../support/servers.js"
 import {
+  distrusting,
   dualStack,
+  dualStackTrusting,
   leavesNoConnection,
   network,
   program,
@@ -12,7 +14,10 @@ import {
   refused,
   refusing,
   rejection,
-  Server
+  Server,
+  tlsReasons,
+  trusting,
+  trustingWith
 } from "./recipe.js"
 
 const agent = (runtime: Duplex.DialerRuntime, ...more: DropFirst<Parameters<typeof agentOver>>) =>
@@ -56,7 +61,45 @@ recipe("undici over our connections", nginx, (it) => {
       expect(Buffer.compare(yield* get(dispatcher, url), file)).toBe(0)
     }))))
 
-  it.scoped("has its TLS over them, to the name that the certificate is for and to no other", () =>
+  it.scoped("takes an https URL for a tls:// endpoint, at such a name too", () =>
+    leavesNoConnection(Effect.scoped(Effect.gen(function*() {
+      const { tlsPort } = yield* Server
+      const dispatcher = yield* agent(yield* dualStackTrusting)
+      const file = new Uint8Array(8 * 1024 * 1024).fill(7)
+      const url = `https://db.test:${tlsPort}/undici/secured`
+      expect(yield* put(dispatcher, url, file)).toBe(201)
+      expect(Buffer.compare(yield* get(dispatcher, url), file)).toBe(0)
+    }))))
+
+  it.scoped("speaks HTTP/2 where our TLS offers it and the server takes it", () =>
+    leavesNoConnection(Effect.scoped(Effect.gen(function*() {
+      const { tlsPort } = yield* Server
+      const runtime = yield* trustingWith({ alpn: ["h2", "http/1.1"] })
+      const dispatcher = yield* agent(runtime, { allowH2: true })
+      const url = `https://db.test:${tlsPort}/undici/h2`
+      expect(yield* put(dispatcher, url, "told")).toBe(201)
+      const { body, headers } = yield* Effect.promise(() => send(dispatcher, url))
+      expect(headers).toMatchObject({ protocol: "HTTP/2.0" })
+      expect(yield* Effect.promise(() => body.text())).toBe("told")
+    }))))
+
+  it.scoped("rejects with our TlsError behind it where the certificate is not trusted, or another's", () =>
+    leavesNoConnection(Effect.scoped(Effect.gen(function*() {
+      const { tlsPort } = yield* Server
+      for (
+        const { host, network, reason } of [
+          { host: "db.test", network: distrusting, reason: "UntrustedRoot" },
+          { host: "other.test", network: trusting, reason: "WrongName" }
+        ]
+      ) {
+        const dispatcher = yield* agent(yield* network)
+        const error = yield* rejection(() => send(dispatcher, `https://${host}:${tlsPort}/`))
+        expect(error).toMatchObject({ _tag: "AllAttemptsFailed", endpoint: `tls://${host}:${tlsPort}` })
+        expect(tlsReasons(error)).toEqual([reason])
+      }
+    }))))
+
+  it.scoped("can have its own TLS over them, to the name that the certificate is for and to no other", () =>
     leavesNoConnection(Effect.scoped(Effect.gen(function*() {
       const { authority, tlsPort } = yield* Server
       const runtime = yield* network()
@@ -69,17 +112,19 @@ recipe("undici over our connections", nginx, (it) => {
       expect(String(yield* rejection(() => send(other, url)))).toMatch(/altnames/)
     }))))
 
-  it.scoped("goes on by itself once a server that was killed is back", () =>
-    leavesNoConnection(Effect.scoped(Effect.gen(function*() {
-      const server = yield* Server
-      const dispatcher = yield* agent(yield* network())
-      const url = `http://db.test:${server.port}/undici/kept`
-      yield* put(dispatcher, url, "42")
-      yield* server.kill
-      expect(yield* refused(() => send(dispatcher, url))).toMatchObject({ _tag: "AllAttemptsFailed" })
-      yield* server.restart
-      expect(String(Buffer.from(yield* get(dispatcher, url)))).toBe("42")
-    }))))
+  for (const scheme of ["http", "https"] as const) {
+    it.scoped(`goes on by itself once a server that was killed is back (${scheme})`, () =>
+      leavesNoConnection(Effect.scoped(Effect.gen(function*() {
+        const server = yield* Server
+        const dispatcher = yield* agent(yield* trusting)
+        const url = `${scheme}://db.test:${scheme === "http" ? server.port : server.tlsPort}/undici/kept`
+        yield* put(dispatcher, url, "42")
+        yield* server.kill
+        expect(yield* refused(() => send(dispatcher, url))).toMatchObject({ _tag: "AllAttemptsFailed" })
+        yield* server.restart
+        expect(String(Buffer.from(yield* get(dispatcher, url)))).toBe("42")
+      }))))
+  }
 
   it.scoped("rejects with our error, as it is, where nobody listens", () =>
     Effect.gen(function*() {

@@ -166,7 +166,7 @@ appendfsync no
 
 /**
  * nginx: what is PUT at a path can be fetched from it, and `/websocket/PORT` is handed on to that port of 127.0.0.1. TLS
- * at its own port, where a client can have HTTP/2.
+ * at its own port, where a client can have HTTP/2. The header `protocol` of an answer says which HTTP was spoken.
  */
 export const nginx = kind({
   program: { name: "nginx", package: "nginx", unprivileged: true },
@@ -201,6 +201,7 @@ http {
     location / {
       dav_methods PUT;
       create_full_put_path on;
+      add_header protocol $server_protocol;
     }
     location ~ ^/websocket/(?<backend>[0-9]+)$ {
       proxy_pass http://127.0.0.1:$backend/;

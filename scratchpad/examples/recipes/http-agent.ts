@@ -1,5 +1,6 @@
 // HTTP and HTTPS through the agents of node:http and node:https. An agent calls `createConnection` for each socket of its
-// pool, and takes one that is not connected yet: a lazy stream. TLS goes over it.
+// pool, and takes one that is not connected yet: a lazy stream. Of https it is to a `tls://` endpoint, and `Tls.layerWith`
+// says whom to trust; with `tls`, Node's own TLS goes over our socket instead.
 //
 //   node scratchpad/examples/run.mjs recipes/http-agent http://localhost/
 import { Either, ManagedRuntime } from "effect"
@@ -8,23 +9,33 @@ import { Duplex, NodeNetwork } from "effect-dial/node"
 import * as Http from "node:http"
 import * as Https from "node:https"
 import { text } from "node:stream/consumers"
+import type * as Tls from "node:tls"
 
-const socketTo = (runtime: Duplex.DialerRuntime, to: Http.ClientRequestArgs): Duplex.Duplex =>
-  Duplex.lazy(runtime, Either.getOrThrow(Endpoint.tcp(to.host ?? "localhost", Number(to.port))), {
-    timeout: "5 seconds"
-  })
+const socketTo = (
+  runtime: Duplex.DialerRuntime,
+  to: Http.ClientRequestArgs,
+  endpoint: (host: string, port: number) => Either.Either<Endpoint.Endpoint, unknown>
+): Duplex.Duplex =>
+  Duplex.lazy(runtime, Either.getOrThrow(endpoint(to.host ?? "localhost", Number(to.port))), { timeout: "5 seconds" })
 
 export const httpAgentOver = (runtime: Duplex.DialerRuntime, options: Http.AgentOptions = {}): Http.Agent => {
   const agent = new Http.Agent({ keepAlive: true, ...options })
-  agent.createConnection = (to) => socketTo(runtime, to)
+  agent.createConnection = (to) => socketTo(runtime, to, Endpoint.tcp)
   return agent
 }
 
-/** The agent's own `createConnection` does TLS over a `socket` it is given, and keeps its cache of sessions. */
-export const httpsAgentOver = (runtime: Duplex.DialerRuntime, options: Https.AgentOptions = {}): Https.Agent => {
-  const agent = new Https.Agent({ keepAlive: true, ...options })
+/** For `tls` the agent's own `createConnection` does TLS over a `socket` it is given, and keeps its cache of sessions. */
+export const httpsAgentOver = (
+  runtime: Duplex.DialerRuntime,
+  options: Http.AgentOptions = {},
+  tls?: Tls.ConnectionOptions
+): Https.Agent => {
+  const agent = new Https.Agent({ keepAlive: true, ...options, ...tls })
   const encrypt = agent.createConnection
-  agent.createConnection = (to) => encrypt.call(agent, Object.assign(to, { socket: socketTo(runtime, to) }))
+  agent.createConnection = (to) =>
+    tls === undefined
+      ? socketTo(runtime, to, Endpoint.tls)
+      : encrypt.call(agent, Object.assign(to, { socket: socketTo(runtime, to, Endpoint.tcp) }))
   return agent
 }
 

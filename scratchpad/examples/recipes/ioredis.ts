@@ -1,5 +1,6 @@
 // Redis through ioredis. Its `Connector` is a class that is asked for a stream each time it connects, and it waits for
-// the `connect` of one that is `connecting`: a lazy stream.
+// the `connect` of one that is `connecting`: a lazy stream. To a `tls://` endpoint it is secure, and `Tls.layerWith` says
+// whom to trust. `allowTruncation` belongs there too: Redis never says that it ends TLS, and RESP says where an answer ends.
 //
 //   node scratchpad/examples/run.mjs recipes/ioredis localhost:6379
 import { ManagedRuntime } from "effect"

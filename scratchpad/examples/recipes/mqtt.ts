@@ -1,5 +1,6 @@
 // MQTT through mqtt.js: a client is given a function that builds its stream, and calls it each time it connects. It writes
-// to the stream at once: a lazy stream. For TLS, TLS goes over it.
+// to the stream at once: a lazy stream. To a `tls://` endpoint it is secure, and `Tls.layerWith` says whom to trust; with
+// `tls`, Node's own TLS goes over our socket instead.
 //
 //   node scratchpad/examples/run.mjs recipes/mqtt localhost:1883
 import { ManagedRuntime } from "effect"

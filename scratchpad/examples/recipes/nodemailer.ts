@@ -1,5 +1,5 @@
-// Mail through nodemailer: `getSocket` calls back with a socket that is connected. Its own STARTTLS and TLS (`secure`) go
-// over it.
+// Mail through nodemailer: `getSocket` calls back with a socket that is connected. One to a `tls://` endpoint is secure
+// already, and nodemailer is told so. Its own STARTTLS, and its TLS (`secure`), go over one that is not.
 //
 //   node scratchpad/examples/run.mjs recipes/nodemailer localhost:25
 import { ManagedRuntime } from "effect"
@@ -17,11 +17,14 @@ export const transportOver = (
     pool: true,
     getSocket: (_, callback) => {
       Duplex.connect(runtime, endpoint, { timeout: "5 seconds" }).then(
-        (connection) => callback(null, { connection }),
+        (connection) => callback(null, "encrypted" in connection ? { connection, ...alreadySecured } : { connection }),
         (error) => callback(error, undefined)
       )
     }
   })
+
+/** What nodemailer reads beside the socket, and its types do not know. */
+const alreadySecured = { secure: true, secured: true }
 
 export const main = async (endpoint = "localhost:25"): Promise<void> => {
   const runtime = ManagedRuntime.make(NodeNetwork.layer)

@@ -1,5 +1,6 @@
-// HTTP through undici: its `connect` is given where to go and calls back with a socket that is connected. What undici does
-// itself it still does: the TLS of https, with ALPN and a cache of sessions, over our socket.
+// HTTP through undici: its `connect` is given where to go and calls back with a socket that is connected. An https URL is
+// a `tls://` endpoint: `Tls.layerWith` says whom to trust and what `alpn` to offer, and where that is h2 and undici is
+// told `allowH2`, it speaks HTTP/2. With `tls`, undici's own TLS goes over our socket instead.
 //
 //   node scratchpad/examples/run.mjs recipes/undici http://localhost/
 import { Either, ManagedRuntime } from "effect"
@@ -10,18 +11,20 @@ import { Agent, buildConnector, request } from "undici"
 export const agentOver = (
   runtime: Duplex.DialerRuntime,
   options: Agent.Options = {},
-  tls: buildConnector.BuildOptions = {}
+  tls?: buildConnector.BuildOptions
 ): Agent => {
-  const encrypt = buildConnector(tls)
+  const encrypt = tls === undefined ? undefined : buildConnector(tls)
   return new Agent({
     ...options,
     connect: (to, callback) => {
       const secure = to.protocol === "https:"
       const port = Number(to.port === "" ? (secure ? 443 : 80) : to.port)
-      const endpoint = Either.getOrThrow(Endpoint.tcp(to.hostname, port))
+      const endpoint = Either.getOrThrow<Endpoint.Endpoint, unknown>(
+        secure && encrypt === undefined ? Endpoint.tls(to.hostname, port) : Endpoint.tcp(to.hostname, port)
+      )
       Duplex.connect(runtime, endpoint, { timeout: "5 seconds" }).then(
         (socket) => {
-          if (secure) encrypt({ ...to, httpSocket: socket }, callback)
+          if (secure && encrypt !== undefined) encrypt({ ...to, httpSocket: socket }, callback)
           else callback(null, socket)
         },
         (error) => callback(error, null)

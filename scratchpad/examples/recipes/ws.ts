@@ -1,5 +1,6 @@
 // WebSockets through ws, which makes its socket by `createConnection` and takes one that is not connected yet: a lazy
-// stream. For wss: TLS goes over it.
+// stream. Of a wss: URL it is to a `tls://` endpoint, and `Tls.layerWith` says whom to trust; with `tls`, Node's own TLS
+// goes over our socket instead.
 //
 //   node scratchpad/examples/run.mjs recipes/ws ws://localhost/
 import { Either, ManagedRuntime } from "effect"
@@ -10,8 +11,8 @@ import { isIP } from "node:net"
 import * as Tls from "node:tls"
 import { type ClientOptions, WebSocket } from "ws"
 
-/** What ws passes to `createConnection`, beside what it was given itself; its types say what `net.connect` takes. */
-interface Target extends Omit<Tls.ConnectionOptions, "port"> {
+/** What ws passes to `createConnection`, beside what it was given itself. */
+interface Target {
   readonly host: string
   readonly port: string | number
 }
@@ -19,20 +20,21 @@ interface Target extends Omit<Tls.ConnectionOptions, "port"> {
 export const webSocketOver = (
   runtime: Duplex.DialerRuntime,
   url: string | URL,
-  options: ClientOptions = {}
+  options: ClientOptions = {},
+  tls?: Tls.ConnectionOptions
 ): WebSocket => {
-  const connect = (to: Target): Duplex.Duplex =>
-    Duplex.lazy(runtime, Either.getOrThrow(Endpoint.tcp(to.host, Number(to.port))), { timeout: "5 seconds" })
-  const encrypt = (to: Target): Tls.TLSSocket =>
-    Tls.connect({
-      servername: isIP(to.host) === 0 ? to.host : "",
-      ...to,
-      port: Number(to.port),
-      path: undefined,
-      socket: connect(to)
-    })
   const secure = new URL(url).protocol === "wss:"
-  return new WebSocket(url, { ...options, createConnection: (secure ? encrypt : connect) as never })
+  const createConnection = ({ host, port }: Target): Duplex.Duplex | Tls.TLSSocket => {
+    const endpoint = Either.getOrThrow<Endpoint.Endpoint, unknown>(
+      secure && tls === undefined ? Endpoint.tls(host, Number(port)) : Endpoint.tcp(host, Number(port))
+    )
+    const socket = Duplex.lazy(runtime, endpoint, { timeout: "5 seconds" })
+    return secure && tls !== undefined
+      ? Tls.connect({ servername: isIP(host) === 0 ? host : "", ...tls, socket })
+      : socket
+  }
+  // Its types say that it is given what `net.connect` is, and takes no other stream.
+  return new WebSocket(url, { ...options, createConnection: createConnection as never })
 }
 
 export const main = async (url = "ws://localhost/"): Promise<void> => {
