@@ -10,6 +10,7 @@ import { Context, Effect, Layer, ManagedRuntime, type Scope } from "effect"
 import { Address, Dialer, DialError, Resolver, Tls, TlsError } from "effect-dial"
 import { NodeTls, NodeTransport } from "effect-dial/node"
 import { spawn } from "node:child_process"
+import * as path from "node:path"
 import { text } from "node:stream/consumers"
 import { fileURLToPath } from "node:url"
 import { isBuilt } from "../../.ci/build.mjs"
@@ -45,7 +46,7 @@ export const leavesNoConnection = <A, E, R>(self: Effect.Effect<A, E, R>): Effec
   })
 
 /** Where the server is, after an address that refuses and one that never answers. */
-const dead: Effect.Effect<ReadonlyArray<string>, never, Scope.Scope | Server> = Effect.gen(function*() {
+export const dead: Effect.Effect<ReadonlyArray<string>, never, Scope.Scope | Server> = Effect.gen(function*() {
   const { port, tlsPort } = yield* Server
   for (const at of new Set([port, tlsPort])) yield* Loopback.silent({ host: "127.0.0.2", port: at })
   return ["::1", "127.0.0.2", "127.0.0.1"]
@@ -70,12 +71,12 @@ export const network = (
   name = "db.test"
 ): Effect.Effect<Runtime, never, Scope.Scope> => running(dialerOf([name], addresses))
 
-/** `db.test` and `other.test` have these addresses, and `tls://` endpoints are dialed with these options. */
-const secured = (options: Tls.TlsOptions, addresses: ReadonlyArray<string> = ["127.0.0.1"]) =>
-  running(Layer.provide(
-    Tls.layerWith(options),
-    Layer.merge(dialerOf(["db.test", "other.test"], addresses), NodeTls.layer)
-  ))
+/** `db.test` and `other.test` have these addresses, for a Dialer with TLS that is made from the one of sockets. */
+export const networkOf = (
+  dialer: Layer.Layer<Dialer.Dialer, never, Dialer.Dialer | Tls.Tls>,
+  addresses: ReadonlyArray<string> = ["127.0.0.1"]
+): Effect.Effect<Runtime, never, Scope.Scope> =>
+  running(Layer.provide(dialer, Layer.merge(dialerOf(["db.test", "other.test"], addresses), NodeTls.layer)))
 
 /** `db.test` is where the server is, after an address that refuses and one that never answers. */
 export const dualStack: Network = Effect.flatMap(dead, (addresses) => network(addresses))
@@ -83,7 +84,7 @@ export const dualStack: Network = Effect.flatMap(dead, (addresses) => network(ad
 /** {@link trusting} over {@link dualStack}. */
 export const dualStackTrusting: Network = Effect.flatMap(
   Effect.all([Server, dead]),
-  ([{ authority }, addresses]) => secured({ roots: authority }, addresses)
+  ([{ authority }, addresses]) => networkOf(Tls.layerWith({ roots: authority }), addresses)
 )
 
 /** `db.test` and `other.test` are 127.0.0.1, and `tls://` endpoints are trusted for what the test's authority signed. */
@@ -91,12 +92,10 @@ export const trusting: Network = Effect.suspend(() => trustingWith({}))
 
 /** {@link trusting}, with more options. */
 export const trustingWith = (options: Tls.TlsOptions): Network =>
-  Effect.flatMap(Server, ({ authority }) => secured({ roots: authority, ...options }))
+  Effect.flatMap(Server, ({ authority }) => networkOf(Tls.layerWith({ roots: authority, ...options })))
 
 /** {@link trusting}, of another authority than the server's. */
-export const distrusting: Effect.Effect<Runtime, never, Scope.Scope> = secured({
-  roots: certificates.otherRoot.certificate
-})
+export const distrusting: Network = networkOf(Tls.layerWith({ roots: certificates.otherRoot.certificate }))
 
 /** Our error in what a client of Node threw: the very error, or what it was caused by. */
 export const ours = (error: unknown): DialError.DialError | undefined =>
@@ -135,11 +134,15 @@ export const refused = (promise: () => PromiseLike<unknown>): Effect.Effect<Dial
 
 const runner = fileURLToPath(new URL("../../scratchpad/examples/run.mjs", import.meta.url))
 
-/** The recipe as a program: what it printed, or a defect. */
-export const program = (name: string, ...args: ReadonlyArray<string>): Effect.Effect<string> =>
+/** The recipe as a program, whose machine trusts the test's authority: what it printed, or a defect. */
+export const program = (name: string, ...args: ReadonlyArray<string>): Effect.Effect<string, never, Server> =>
+  Effect.flatMap(Server, ({ directory }) => printed(name, args, path.join(directory, "authority.pem")))
+
+const printed = (name: string, args: ReadonlyArray<string>, roots: string): Effect.Effect<string> =>
   Effect.promise(async () => {
     if (!isBuilt()) throw new Error("dist is older than src: run `pnpm build`")
     const child = spawn(process.execPath, [runner, `recipes/${name}`, ...args], {
+      env: { ...process.env, NODE_EXTRA_CA_CERTS: roots },
       stdio: ["ignore", "pipe", "pipe"],
       timeout: 20_000,
       killSignal: "SIGKILL"
