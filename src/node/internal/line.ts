@@ -11,7 +11,7 @@ import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
-import { setImmediate } from "node:timers"
+import { MessageChannel } from "node:worker_threads"
 import type { Connection } from "../../Connection.js"
 import { ConnectStopped } from "../../DialError.js"
 import { errorOf, type Fork } from "./channel.js"
@@ -64,18 +64,38 @@ export const dialed = <R>(
           Scope.close(scope, interrupted)
         )
       )
-      const ending = fork(dialing === undefined ? over : Effect.zipRight(Fiber.interrupt(dialing), over))
-      ending.addObserver(() => later(closed))
+      const ending = dialing === undefined ? over : Effect.zipRight(Fiber.interrupt(dialing), over)
+      closingInTurn(() => fork(ending), closed)
     }
   }
 }
 
 /**
- * Node tells `close` at the end of a turn of its loop, behind the immediates of that turn. postgres.js relies on it: its
- * write waits for an immediate, which a `close` that came first would make it forget, and the connection would be dead.
+ * Node tells `close` at the end of a turn of its loop, where handles are closed: behind the immediates of that turn, and
+ * where it can in the turn of the error. postgres.js relies on it: its write waits for an immediate, which a `close` that
+ * came first would make it forget, and the connection would be dead; for what it is asked between an error and the close
+ * nothing ever comes.
+ *
+ * So the end of this turn is asked for before the closing begins: libuv tells the handle that was closed last first.
  */
-const later = (closed: () => void): void => {
-  setImmediate(setImmediate, closed)
+const closingInTurn = (begin: () => Fiber.RuntimeFiber<unknown, unknown>, closed: () => void): void => {
+  let turned = false
+  let over = false
+  atEndOfTurn(() => {
+    turned = true
+    if (over) closed()
+  })
+  begin().addObserver(() => {
+    over = true
+    if (turned) atEndOfTurn(closed)
+  })
+}
+
+/** No immediate of ours is behind all others: it takes a handle to close. A port is cheap: it costs as two immediates. */
+const atEndOfTurn = (then: () => void): void => {
+  const { port1 } = new MessageChannel()
+  port1.once("close", then)
+  port1.close()
 }
 
 /** An interruption that was not ours is the end of a runtime, or somebody's who has its fibers. */
@@ -90,7 +110,6 @@ const outcomeOf = (exit: Exit.Exit<Connection, unknown>, target: string): Error 
 export const connected = (connection: Connection, fork: Fork): Line => ({
   open: (opened) => opened(connection, fork),
   close: (reset, closed) => {
-    const ending = fork(reset ? connection.abort : connection.close({ flushTimeout: 0 }))
-    ending.addObserver(() => later(closed))
+    closingInTurn(() => fork(reset ? connection.abort : connection.close({ flushTimeout: 0 })), closed)
   }
 })
