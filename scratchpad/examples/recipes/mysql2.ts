@@ -1,5 +1,6 @@
 // MariaDB and MySQL through mysql2. It calls `stream` for each connection and waits for the server's greeting on what it
-// gets: a lazy stream, which dials because it is read. mysql2's own TLS (`ssl`) goes over it.
+// gets: a lazy stream, which dials because it is read. mysql2's own TLS (`ssl`) goes over it; ours cannot, since the server
+// begins in the clear and both count the packets of that.
 //
 //   node scratchpad/examples/run.mjs recipes/mysql2 localhost:3306
 import { ManagedRuntime } from "effect"

@@ -1,5 +1,6 @@
 // PostgreSQL through pg. pg asks `stream` for a socket, calls `connect` on it and goes on when that has happened: a lazy
-// stream, which dials at that call and to the endpoint it was made with. pg's own TLS (`ssl`) goes over it.
+// stream, which dials at that call and to the endpoint it was made with. pg's own TLS (`ssl`) goes over it; for ours see
+// postgres-tls.
 //
 //   node scratchpad/examples/run.mjs recipes/pg localhost:5432
 import { ManagedRuntime } from "effect"

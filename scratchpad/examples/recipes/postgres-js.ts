@@ -1,6 +1,6 @@
 // PostgreSQL through postgres.js. It awaits what `socket` returns and writes to that at once, so the dial can be behind
 // it: a lazy stream. (A promise that is rejected would cost it a connection of its pool for good.) Its own TLS (`ssl`) goes
-// over it; the name to verify is then in `ssl.servername`.
+// over it; the name to verify is then in `ssl.servername`. For ours see postgres-tls.
 //
 //   node scratchpad/examples/run.mjs recipes/postgres-js localhost:5432
 import { ManagedRuntime } from "effect"

@@ -26,7 +26,11 @@ const ask = (connection: Connection.Connection) =>
     if (answer !== "S") return yield* new NoTls({ answer })
   })
 
-/** Every dial of this Dialer is to a PostgreSQL server, by TLS. Its options are as for `Tls.layerWith`. */
+/**
+ * Every dial of this Dialer is to a PostgreSQL server, by TLS, with the options of `Tls.layerWith`. A server that dies does
+ * not end TLS, and its messages say how long they are: that is an end as it is without TLS, and no error of the stream,
+ * behind which postgres.js loses a query.
+ */
 export const postgresTls = (
   options: Tls.TlsOptions = {}
 ): Layer.Layer<Dialer.Dialer, never, Dialer.Dialer | Tls.Tls> =>
@@ -38,7 +42,11 @@ export const postgresTls = (
           below.dialWith(endpoint, (connection, progress) =>
             Effect.gen(function*() {
               yield* ask(connection)
-              const secured = yield* Tls.upgrade(connection, { serverName: Endpoint.hostText(endpoint), ...options })
+              const secured = yield* Tls.upgrade(connection, {
+                serverName: Endpoint.hostText(endpoint),
+                allowTruncation: true,
+                ...options
+              })
               yield* progress.secured(secured.tls)
               return yield* establish(secured, progress)
             }).pipe(Effect.provideService(Tls.Tls, tls)), dialOptions))

@@ -1,5 +1,6 @@
 // PostgreSQL through @effect/sql-pg, whose `stream` makes the socket of each connection of its pool: a lazy stream over
-// the Dialer in the layer's environment. Its TLS (`ssl`, with the `host` that the certificate is for) goes over it.
+// the Dialer in the layer's environment. Its TLS (`ssl`, with the `host` that the certificate is for) goes over it; for ours
+// see postgres-tls.
 //
 //   node scratchpad/examples/run.mjs recipes/sql-pg localhost:5432
 import { SqlClient } from "@effect/sql"
