@@ -250,8 +250,8 @@ const tlsEndpoint = (input: Endpoint.Input): Endpoint.TlsEndpoint | undefined =>
 export interface DialTlsOptions extends DialOptions, TlsOptions {}
 
 /**
- * Dial an endpoint with TLS and with options of its own: `tls://host:port`, or any endpoint of a stream, to which TLS is
- * spoken all the same.
+ * Dial an endpoint with TLS and with options of its own: `tls://host:port`; `host:port`, which is taken for that; or the
+ * path of a UNIX socket, with a `serverName`.
  *
  * Fails as `Dialer.dial` does; where it was TLS that failed, the attempt's error is `NotEstablished` and its cause the
  * `TlsError`. `InvalidEndpoint` is also an endpoint of datagrams.
@@ -292,30 +292,33 @@ export const dial = (
   options: DialTlsOptions = {}
 ): Effect.Effect<Secured, DialError, Dialer.Dialer | Tls | Scope.Scope> =>
   Effect.flatMap(
-    Either.flatMap(Endpoint.fromInput(input), streamOnly),
+    Either.flatMap(Endpoint.fromInput(input), securable),
     (endpoint) =>
       Effect.flatMap(Effect.all([Dialer.Dialer, Tls]), ([below, tls]) =>
         dialSecured(below, tls, endpoint, (connection) => Effect.succeed(connection), options, options))
   )
 
-type StreamEndpoint = Exclude<Endpoint.Endpoint, Endpoint.UdpEndpoint>
+type SecurableEndpoint = Endpoint.TlsEndpoint | Endpoint.UnixEndpoint
 
-const streamOnly = (endpoint: Endpoint.Endpoint): Either.Either<StreamEndpoint, InvalidEndpoint> =>
-  endpoint._tag === "Udp"
-    ? Either.left(
-      new InvalidEndpoint({
-        input: Endpoint.format(endpoint),
-        position: 0,
-        reason: "TLS needs a stream, and this is an endpoint of datagrams"
-      })
-    )
-    : Either.right(endpoint)
+const securable = (endpoint: Endpoint.Endpoint): Either.Either<SecurableEndpoint, InvalidEndpoint> => {
+  switch (endpoint._tag) {
+    case "Udp": {
+      const input = Endpoint.format(endpoint)
+      const reason = "TLS needs a stream, and this is an endpoint of datagrams"
+      return Either.left(new InvalidEndpoint({ input, position: 0, reason }))
+    }
+    case "Tcp":
+      return Endpoint.tls(endpoint.host, endpoint.port)
+    default:
+      return Either.right(endpoint)
+  }
+}
 
 /** The handshake is the first half of what establishes an attempt. */
 const dialSecured = <A, E, R>(
   below: Dialer.Dialer["Type"],
   tls: Tls["Type"],
-  endpoint: StreamEndpoint,
+  endpoint: SecurableEndpoint,
   establish: (connection: Secured, progress: Dialer.Progress) => Effect.Effect<A, E, R>,
   tlsOptions: TlsOptions,
   dialOptions: DialOptions | undefined

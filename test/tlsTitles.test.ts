@@ -25,7 +25,7 @@ const silent = "tls://db.test:80"
 
 const options: Dialer.DialOptions = { timeout: "1 second" }
 
-type Services = Dialer.Dialer | Scope.Scope | SimNetwork.SimNetwork
+type Services = Dialer.Dialer | Scope.Scope | SimNetwork.SimNetwork | Tls.Tls
 
 /** Everything with a title that somebody is told: by whom, and what. */
 const tellers: { readonly [who: string]: Effect.Effect<ReadonlyArray<string>, unknown, Services> } = {
@@ -36,6 +36,10 @@ const tellers: { readonly [who: string]: Effect.Effect<ReadonlyArray<string>, un
   "the error of a dial without addresses": Effect.gen(function*() {
     const error = yield* Effect.flip(Dialer.dial(refusing, { addresses: [] }))
     return [error.message]
+  }),
+  "the error of Tls.dial, whose endpoint has no scheme": Effect.gen(function*() {
+    const errors = yield* Effect.all(["db.test:80", "tcp://db.test:81"].map((to) => Effect.flip(Tls.dial(to, options))))
+    return errors.map((error) => error.message)
   }),
   "an observer": Effect.gen(function*() {
     const told: Array<string> = []

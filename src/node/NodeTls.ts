@@ -16,6 +16,7 @@
  *
  * @since 0.2.0
  */
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -34,7 +35,7 @@ import { type Peer, type Secured, Tls } from "../Tls.js"
 import { alertOf, fromOpenSsl, TlsError, type TlsReason } from "../TlsError.js"
 import { defaultHandshakeTimeout, defaultMinVersion, type UpgradeOptions } from "../TlsOptions.js"
 import type { TlsSession, TlsVersion } from "../TlsSession.js"
-import type { SocketHandle } from "../Transport.js"
+import type { CloseMode, SocketHandle } from "../Transport.js"
 import { Carrier } from "./internal/carrier.js"
 import { certificateOf, chainOf } from "./internal/certificates.js"
 import { isTakeable, taken } from "./internal/taken.js"
@@ -115,7 +116,8 @@ const upgrade = (
       const { bequeath, closed, handle } = Connection.take(connection)
       const handshake = new Handshake(shared, handle, peer, options, runtime)
       return Effect.matchCauseEffect(handshake.done(restore), {
-        onFailure: (cause) => Effect.zipRight(Effect.zipRight(handshake.abandon, closed), Effect.failCause(cause)),
+        onFailure: (cause) =>
+          Effect.zipRight(Effect.zipRight(handshake.abandon(modeFor(cause)), closed), Effect.failCause(cause)),
         onSuccess: ({ session, tls }) => {
           const secured = Object.assign(Connection.fromHandle(tls, "stream", closed), { tls: session })
           bequeath(secured)
@@ -125,6 +127,10 @@ const upgrade = (
       })
     })
   )
+
+/** What went wrong is told to the peer, as far as TLS tells it; whoever gives up on a silent one leaves no FIN_WAIT. */
+const modeFor = (cause: Cause.Cause<TlsError>): CloseMode =>
+  cause._tag === "Fail" && cause.error.reason !== "HandshakeTimeout" ? "orderly" : "abort"
 
 // -----------------------------------------------------------------------------
 // one handshake
@@ -188,12 +194,14 @@ class Handshake {
   }
 
   /** Leave nothing of it. */
-  readonly abandon: Effect.Effect<void> = Effect.suspend(() => {
-    const { tls } = this
-    return tls === undefined
-      ? this.handle.close("orderly")
-      : Effect.all([tls.stopReadingAndWriting, tls.close("orderly"), tls.release], { discard: true })
-  })
+  abandon(mode: CloseMode): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { tls } = this
+      return tls === undefined
+        ? this.handle.close(mode)
+        : Effect.all([tls.stopReadingAndWriting, tls.close(mode), tls.release], { discard: true })
+    })
+  }
 
   private begin(context: TlsContext, wire: Wire, done: (exit: Effect.Effect<Established, TlsError>) => void): void {
     const { alpn, allowTruncation = false, dangerouslySkipVerification = false, resume = true } = this.options
