@@ -15,7 +15,7 @@ const floors = [
     "TlsSession"
   ],
   ["Resolver", "Transport", "SourceAddress", "Connection", "DnsConfig"],
-  ["AddressSelection", "History", "AddressPlan", "Resolution", "Attempt", "HappyEyeballs", "DnsExchange"],
+  ["AddressSelection", "History", "AddressPlan", "Resolution", "Attempt", "HappyEyeballs", "DnsExchange", "DnsHttps"],
   ["DialOptions", "Dialer", "DnsResolver", "Nat64"],
   ["Tls"],
   ["Connector"],

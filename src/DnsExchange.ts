@@ -229,7 +229,7 @@ const noAnswer = ({ name, type }: DnsMessage.Question, failures: ReadonlyArray<S
   const telling = failures.find(({ reason }) => reason !== "Timeout" && reason !== "Temporary") ?? failures[0]
   return new ResolveError({
     host: name,
-    family: type === "AAAA" ? "inet6" : type === "A" ? "inet" : undefined,
+    family: DnsMessage.familyOf(type),
     reason: telling?.reason ?? "Unsupported",
     // A server that is asked again mostly fails again in the same way: said once.
     detail: [...new Set(failures.map(({ message }) => message))].join(", ") || "no name server to ask",

@@ -15,6 +15,7 @@ import * as Packet from "dns-packet"
 import * as Data from "effect/Data"
 import * as Either from "effect/Either"
 import { fromOctets, type IpAddress } from "./Address.js"
+import type { IpFamily } from "./internal/answer.js"
 import { asBuffer, spanAt, WireError } from "./internal/dnsName.js"
 import * as ServiceBinding from "./ServiceBinding.js"
 
@@ -25,6 +26,15 @@ import * as ServiceBinding from "./ServiceBinding.js"
  * @category models
  */
 export type RecordType = "A" | "AAAA" | "CNAME" | "SOA" | "SRV" | "HTTPS" | "SVCB" | "NS" | "PTR" | "TXT" | "MX"
+
+/**
+ * The family of the addresses in records of a type.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export const familyOf = (type: RecordType): IpFamily | undefined =>
+  type === "AAAA" ? "inet6" : type === "A" ? "inet" : undefined
 
 /**
  * The numbers of the types, as IANA has them.

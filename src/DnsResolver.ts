@@ -21,7 +21,6 @@
  */
 import { FileSystem } from "@effect/platform/FileSystem"
 import * as HttpClient from "@effect/platform/HttpClient"
-import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -36,11 +35,11 @@ import * as Address from "./Address.js"
 import { ResolveError, type ResolveReason } from "./DialError.js"
 import * as DnsConfig from "./DnsConfig.js"
 import * as DnsExchange from "./DnsExchange.js"
+import * as DnsHttps from "./DnsHttps.js"
 import * as DnsMessage from "./DnsMessage.js"
 import * as Endpoint from "./Endpoint.js"
 import * as Feed from "./internal/feed.js"
 import { Flights } from "./internal/flights.js"
-import { firstOf } from "./internal/sideBySide.js"
 import { Timers } from "./internal/timers.js"
 import { type Answer, families, type IpFamily, noAddresses, type Query, Resolver } from "./Resolver.js"
 import * as ServiceBinding from "./ServiceBinding.js"
@@ -281,7 +280,7 @@ export const layerHttps = (
 ): Layer.Layer<Resolver | DnsResolver, never, HttpClient.HttpClient> =>
   Layer.effectContext(Effect.map(HttpClient.HttpClient, (client) => {
     const settings: Settings = {
-      ask: askHttps(client, options.url, options.timeout ?? "5 seconds"),
+      ask: DnsHttps.make(client, { url: options.url, timeout: options.timeout ?? "5 seconds" }),
       search: options.search ?? [],
       ndots: options.ndots ?? 1
     }
@@ -332,10 +331,7 @@ const failure = (
   type: DnsMessage.RecordType,
   reason: ResolveReason,
   code?: string
-): ResolveError => new ResolveError({ host: String(name), family: familyOf(type), reason, code })
-
-const familyOf = (type: DnsMessage.RecordType): IpFamily | undefined =>
-  type === "AAAA" ? "inet6" : type === "A" ? "inet" : undefined
+): ResolveError => new ResolveError({ host: String(name), family: DnsMessage.familyOf(type), reason, code })
 
 // -----------------------------------------------------------------------------
 // the Resolver
@@ -456,7 +452,7 @@ const lookUp = (
   if (special !== undefined) return Effect.succeed(special)
   return Effect.flatMap(hosts, (hosts) => {
     const listed = hosts.get(name.ascii)
-    const family = familyOf(type)
+    const family = DnsMessage.familyOf(type)
     // A name that the file has is the file's: DNS is not asked for its other family, as glibc does not.
     if (listed !== undefined && family !== undefined) return Effect.succeed(fromList(name, listed, family))
     return Effect.flatMap(settings, ({ ask, ndots, search }) => {
@@ -493,7 +489,7 @@ const kept: ReadonlyMap<string, string> = new Map([["invalid", "RFC6761"], ["oni
 const specialName = (name: Endpoint.DomainName, type: DnsMessage.RecordType): Outcome | undefined => {
   const top = name.ascii.slice(name.ascii.lastIndexOf(".") + 1)
   if (top === "localhost") {
-    const family = familyOf(type)
+    const family = DnsMessage.familyOf(type)
     return family === undefined ? { _tag: "Nothing", noName: false } : fromList(name, [loopback[family]], family)
   }
   const code = kept.get(top)
@@ -544,7 +540,7 @@ const chase = (
     const chain = follow(message, name, type, seen)
     if (chain === undefined) {
       return Effect.fail(
-        new ResolveError({ host: name, family: familyOf(type), reason: "InvalidResponse", code: "CNAME" })
+        new ResolveError({ host: name, family: DnsMessage.familyOf(type), reason: "InvalidResponse", code: "CNAME" })
       )
     }
     const { canonicalName, records, timeToLive } = chain
@@ -594,80 +590,4 @@ const follow = (
 const negativeTimeToLive = ({ authorities }: DnsMessage.Message): Duration.Duration | undefined => {
   const soa = authorities.find((record) => record.type === "SOA")
   return soa?.type === "SOA" ? Duration.seconds(Math.min(soa.minimum, soa.timeToLive)) : undefined
-}
-
-// -----------------------------------------------------------------------------
-// over HTTPS
-// -----------------------------------------------------------------------------
-
-const dnsMessageType = "application/dns-message"
-
-/** A message is at most so long (RFC 8484 §6). */
-const mostOctets = 65_535
-
-const askHttps = (
-  client: HttpClient.HttpClient,
-  url: string | URL,
-  timeout: Duration.DurationInput
-): DnsExchange.Ask =>
-(question) => {
-  const failed = (reason: ResolveReason, cause: unknown) => {
-    const detail = cause instanceof Error ? cause.message : undefined
-    return new ResolveError({ host: question.name, family: familyOf(question.type), reason, detail, cause })
-  }
-  // RFC 8484 §4.1: "a DNS ID of 0 in every DNS request", so that caches see equal questions as equal.
-  const request = HttpClientRequest.post(url).pipe(
-    HttpClientRequest.setHeader("accept", dnsMessageType),
-    HttpClientRequest.bodyUint8Array(
-      DnsMessage.encodeQuestion(0, question, { udpPayloadSize: mostOctets }),
-      dnsMessageType
-    )
-  )
-  return client.execute(request).pipe(
-    Effect.mapError((cause) => failed("Temporary", cause)),
-    Effect.flatMap((response) => {
-      const { headers, status } = response
-      const type = headers["content-type"]?.split(";")[0]?.trim()
-      // RFC 8484 §4.2.1: "A successful HTTP response with a 2xx status code ... is used for any valid DNS response".
-      if (status < 200 || status > 299) {
-        return Effect.fail(failed("ServerFailure", new Error(`the server says ${status}`)))
-      }
-      if (type !== dnsMessageType) return Effect.fail(failed("InvalidResponse", new Error(`the answer is ${type}`)))
-      if (Number(headers["content-length"] ?? 0) > mostOctets) {
-        return Effect.fail(failed("InvalidResponse", new Error("the answer is too long")))
-      }
-      return Effect.map(
-        Effect.mapError(response.arrayBuffer, (cause) => failed("Temporary", cause)),
-        (body) => ({ body: new Uint8Array(body), age: Number(headers["age"] ?? 0) || 0 })
-      )
-    }),
-    Effect.scoped,
-    (asked) => firstOf(asked, Effect.delay(Effect.suspend(() => Effect.fail(failed("Timeout", undefined))), timeout)),
-    Effect.flatMap(({ age, body }) => {
-      const message = body.length > mostOctets ? undefined : DnsMessage.decode(body)
-      if (message === undefined || Either.isLeft(message)) return Effect.fail(failed("InvalidResponse", message?.left))
-      if (!DnsExchange.accepts({ id: 0, question, exactCase: false }, message.right)) {
-        return Effect.fail(failed("InvalidResponse", new Error("the answer is to another question")))
-      }
-      return answered(message.right, age, failed)
-    })
-  )
-}
-
-const answered = (
-  message: DnsMessage.Message,
-  age: number,
-  failed: (reason: ResolveReason, cause: unknown) => ResolveError
-): Effect.Effect<DnsMessage.Message, ResolveError> => {
-  const { responseCode } = message
-  if (responseCode === "Refused") return Effect.fail(failed("Refused", undefined))
-  if (responseCode !== "NoError" && responseCode !== "NameError") {
-    return Effect.fail(failed("ServerFailure", new Error(`it says ${responseCode}`)))
-  }
-  const left = (seconds: number) => Math.max(0, seconds - age)
-  const aged = (record: DnsMessage.DnsRecord): DnsMessage.DnsRecord => {
-    const timeToLive = left(record.timeToLive)
-    return record.type === "SOA" ? { ...record, timeToLive, minimum: left(record.minimum) } : { ...record, timeToLive }
-  }
-  return Effect.succeed({ ...message, answers: message.answers.map(aged), authorities: message.authorities.map(aged) })
 }

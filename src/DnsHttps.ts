@@ -1,0 +1,101 @@
+/**
+ * One question over HTTPS (RFC 8484), through an HttpClient that resolves the host of the URL itself.
+ *
+ * What must be true:
+ *
+ * - questions are POSTed with id 0, and an answer is believed only if it is to the question that was asked
+ * - a time to live is what is left of it after the response's Age (§5.1)
+ * - an answer has at most 65,535 octets, and a question at most its timeout
+ *
+ * Not here: names (`DnsResolver`, whose `layerHttps` stands on this), and any cache.
+ *
+ * @since 0.2.0
+ */
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { ResolveError, type ResolveReason } from "./DialError.js"
+import { accepts, type Ask } from "./DnsExchange.js"
+import * as DnsMessage from "./DnsMessage.js"
+import { firstOf } from "./internal/sideBySide.js"
+
+const dnsMessageType = "application/dns-message"
+
+/** A message is at most so long (RFC 8484 §6). */
+const mostOctets = 65_535
+
+/**
+ * An exchange with the server at a URL. It fails with `ResolveError`: `Timeout`; `Temporary` when the request failed;
+ * `ServerFailure`, `Refused` and `InvalidResponse` by what the server says.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const make = (
+  client: HttpClient.HttpClient,
+  options: { readonly url: string | URL; readonly timeout: Duration.DurationInput }
+): Ask =>
+(question) => {
+  const failed = (reason: ResolveReason, cause: unknown) => {
+    const detail = cause instanceof Error ? cause.message : undefined
+    return new ResolveError({ host: question.name, family: DnsMessage.familyOf(question.type), reason, detail, cause })
+  }
+  // RFC 8484 §4.1: "a DNS ID of 0 in every DNS request", so that caches see equal questions as equal.
+  const request = HttpClientRequest.post(options.url).pipe(
+    HttpClientRequest.setHeader("accept", dnsMessageType),
+    HttpClientRequest.bodyUint8Array(
+      DnsMessage.encodeQuestion(0, question, { udpPayloadSize: mostOctets }),
+      dnsMessageType
+    )
+  )
+  return client.execute(request).pipe(
+    Effect.mapError((cause) => failed("Temporary", cause)),
+    Effect.flatMap((response) => {
+      const { headers, status } = response
+      const type = headers["content-type"]?.split(";")[0]?.trim()
+      // RFC 8484 §4.2.1: "A successful HTTP response with a 2xx status code ... is used for any valid DNS response".
+      if (status < 200 || status > 299) {
+        return Effect.fail(failed("ServerFailure", new Error(`the server says ${status}`)))
+      }
+      if (type !== dnsMessageType) return Effect.fail(failed("InvalidResponse", new Error(`the answer is ${type}`)))
+      if (Number(headers["content-length"] ?? 0) > mostOctets) {
+        return Effect.fail(failed("InvalidResponse", new Error("the answer is too long")))
+      }
+      return Effect.map(
+        Effect.mapError(response.arrayBuffer, (cause) => failed("Temporary", cause)),
+        (body) => ({ body: new Uint8Array(body), age: Number(headers["age"] ?? 0) || 0 })
+      )
+    }),
+    Effect.scoped,
+    (asked) =>
+      firstOf(asked, Effect.delay(Effect.suspend(() => Effect.fail(failed("Timeout", undefined))), options.timeout)),
+    Effect.flatMap(({ age, body }) => {
+      const message = body.length > mostOctets ? undefined : DnsMessage.decode(body)
+      if (message === undefined || Either.isLeft(message)) return Effect.fail(failed("InvalidResponse", message?.left))
+      if (!accepts({ id: 0, question, exactCase: false }, message.right)) {
+        return Effect.fail(failed("InvalidResponse", new Error("the answer is to another question")))
+      }
+      return answered(message.right, age, failed)
+    })
+  )
+}
+
+const answered = (
+  message: DnsMessage.Message,
+  age: number,
+  failed: (reason: ResolveReason, cause: unknown) => ResolveError
+): Effect.Effect<DnsMessage.Message, ResolveError> => {
+  const { responseCode } = message
+  if (responseCode === "Refused") return Effect.fail(failed("Refused", undefined))
+  if (responseCode !== "NoError" && responseCode !== "NameError") {
+    return Effect.fail(failed("ServerFailure", new Error(`it says ${responseCode}`)))
+  }
+  const left = (seconds: number) => Math.max(0, seconds - age)
+  const aged = (record: DnsMessage.DnsRecord): DnsMessage.DnsRecord => {
+    const timeToLive = left(record.timeToLive)
+    return record.type === "SOA" ? { ...record, timeToLive, minimum: left(record.minimum) } : { ...record, timeToLive }
+  }
+  return Effect.succeed({ ...message, answers: message.answers.map(aged), authorities: message.authorities.map(aged) })
+}
