@@ -14,12 +14,13 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
-import * as Exit from "effect/Exit"
+import type * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as MutableRef from "effect/MutableRef"
 import * as Option from "effect/Option"
@@ -389,6 +390,9 @@ const attemptAll = <A, E, R>(
     : raced(dial, [literal(endpoint)])
 }
 
+/** Where the plans after the first come from. */
+type Later = (offer: (plan: Effect.Effect<HappyEyeballs.Plan<Address.SocketAddress>>) => void) => void
+
 /** One dial, whose addresses come from somewhere. */
 interface Dial<A, E, R> {
   readonly ports: Ports
@@ -397,8 +401,6 @@ interface Dial<A, E, R> {
   readonly options: DialOptions
   readonly journal: Journal
 }
-
-type Later = (offer: (plan: ReadonlyArray<Address.SocketAddress>) => void) => Effect.Effect<void>
 
 const raced = <A, E, R>(
   { establish, journal, options, ports, socketType }: Dial<A, E, R>,
@@ -428,7 +430,7 @@ const raced = <A, E, R>(
   const answered = socketType === "stream" || establish !== undefined
   const record = recorder(answered ? ports.history : Option.none(), journal)
   journal.planned = candidates
-  const racing = HappyEyeballs.race<Address.SocketAddress, A, AttemptError, R, never>({
+  const racing = HappyEyeballs.race<Address.SocketAddress, A, AttemptError, R>({
     candidates,
     later,
     timers,
@@ -610,7 +612,6 @@ const resolved = <A, E, R>(
   const { history, resolver, sourceAddress, timers } = ports
   const name = String(endpoint.host)
   const newest = MutableRef.make<ReadonlyArray<Address.SocketAddress>>([])
-  const offered = MutableRef.make<((plan: ReadonlyArray<Address.SocketAddress>) => void) | undefined>(undefined)
   journal.unanswered = options.families ?? families
   const order = orderBy(sourceAddress, history, options.policy)
   const resolution = new Resolution.Resolution({ resolver, order, timers }, endpoint, options, {
@@ -618,33 +619,27 @@ const resolved = <A, E, R>(
     planned: (candidates) =>
       Effect.map(journal.record((at) => ({ _tag: "Planned", at, candidates })), () => {
         MutableRef.set(newest, candidates.map(({ address }) => address))
-        MutableRef.get(offered)?.(MutableRef.get(newest))
       })
   })
-  const over = Effect.sync(() => {
-    journal.unanswered = []
+  const plan = Effect.map(resolution.catchUp, (final) => {
+    if (final) journal.unanswered = []
+    return { candidates: MutableRef.get(newest), final }
   })
-  const later: Later = (offer) => {
-    MutableRef.set(offered, offer)
-    return Effect.zipRight(resolution.rest, over)
-  }
-  // To ask for source addresses may take a while, which only the race can limit.
-  const atOnce = Option.isSome(sourceAddress) ? Effect.succeed(false) : resolution.atOnce
+  const later: Later = (offer) => resolution.wakes(() => offer(plan))
   return Effect.uninterruptibleMask((restore) =>
     journal.record((at) => ({ _tag: "ResolutionStarted", at, name })).pipe(
       Effect.zipRight(resolution.begin),
-      Effect.zipRight(atOnce),
-      Effect.flatMap((all) =>
-        all
-          ? Effect.zipRight(
-            Effect.zipRight(resolution.leave, over),
-            restore(Effect.suspend(() => race(MutableRef.get(newest), undefined)))
-          )
-          : Effect.onExit(
-            restore(Effect.suspend(() => race(MutableRef.get(newest), later))),
-            (exit) => Exit.isInterrupted(exit) ? resolution.leave : resolution.leavePromptly
-          )
-      )
+      Effect.zipRight(Effect.matchCauseEffect(
+        Effect.flatMap(plan, ({ candidates, final }) => restore(race(candidates, final ? undefined : later))),
+        {
+          onFailure: (cause) =>
+            Effect.zipRight(
+              Cause.isInterrupted(cause) ? resolution.leave : resolution.leavePromptly,
+              Effect.failCause(cause)
+            ),
+          onSuccess: (value) => Effect.as(resolution.leavePromptly, value)
+        }
+      ))
     )
   )
 }
@@ -679,12 +674,15 @@ const orderBy = (
   sourceAddress: Option.Option<SourceAddress["Type"]>,
   history: Option.Option<History["Type"]>,
   policy: AddressSelection.Policy | undefined
-) =>
-(addresses: ReadonlyArray<Address.IpAddress>): Effect.Effect<ReadonlyArray<Resolution.Sourced>> =>
-  Effect.map(
-    AddressSelection.select(addresses, { sourceAddress, policy, recall: Option.getOrUndefined(history)?.recall }),
-    (candidates) =>
-      candidates.map(({ address, source }) =>
-        source !== undefined && Option.isSome(source) ? { address, source: source.value } : { address }
-      )
-  )
+): Resolution.Order | undefined => {
+  if (Option.isNone(sourceAddress)) return undefined
+  const knowledge = { sourceAddress, policy, recall: Option.getOrUndefined(history)?.recall }
+  return (addresses) =>
+    Effect.map(
+      AddressSelection.select(addresses, knowledge),
+      (candidates) =>
+        candidates.map(({ address, source }) =>
+          source !== undefined && Option.isSome(source) ? { address, source: source.value } : { address }
+        )
+    )
+}

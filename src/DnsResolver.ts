@@ -39,7 +39,7 @@ import * as DnsHttps from "./DnsHttps.js"
 import * as DnsMessage from "./DnsMessage.js"
 import * as Endpoint from "./Endpoint.js"
 import * as Feed from "./internal/feed.js"
-import { Flights } from "./internal/flights.js"
+import { Flights, leaveAll } from "./internal/flights.js"
 import { Timers } from "./internal/timers.js"
 import { type Answer, families, type IpFamily, noAddresses, type Query, Resolver } from "./Resolver.js"
 import * as ServiceBinding from "./ServiceBinding.js"
@@ -352,27 +352,28 @@ const resolve = (
       ...query?.services === undefined ? [] : [bindings(sources, name, query.services)]
     ]
     const left = new Set(wanted)
-    return Effect.map(
-      Effect.forEach(wanted, (one) =>
-        lookups.join(one.key, one.lookup, (exit) => {
-          if (Exit.isSuccess(exit)) tell(one.found(exit.value))
-          else {
-            const failure = Cause.failureOrCause(exit.cause)
-            // A defect. (An interruption comes only after everybody has left.)
-            if (Either.isRight(failure)) return ended(Exit.failCause(failure.right))
-            tell(one.failed(failure.left))
-          }
-          left.delete(one)
-          if (left.size === 0) ended(Exit.void)
-        })),
-      (leaves) => Effect.all(leaves, { discard: true })
+    const joined = wanted.map((one) =>
+      lookups.join(one.key, one.lookup, (exit) => {
+        if (Exit.isSuccess(exit)) tell(one.found(exit.value))
+        else {
+          const failure = Cause.failureOrCause(exit.cause)
+          // A defect. (An interruption comes only after everybody has left.)
+          if (Either.isRight(failure)) return ended(Exit.failCause(failure.right))
+          tell(one.failed(failure.left))
+        }
+        left.delete(one)
+        if (left.size === 0) ended(Exit.void)
+      })
     )
+    const leave = leaveAll(joined.map(({ leave }) => leave))
+    const begun = joined.flatMap(({ begin }) => begin === undefined ? [] : [begin])
+    return begun.length === 0 ? Effect.succeed(leave) : Effect.as(Effect.all(begun, { discard: true }), leave)
   })
 
 /** A lookup, and what it becomes for who asked. */
 interface Wanted {
   readonly key: string
-  readonly lookup: Effect.Effect<Outcome, ResolveError>
+  readonly lookup: () => Effect.Effect<Outcome, ResolveError>
   readonly found: (outcome: Outcome) => Answer
   readonly failed: (error: ResolveError) => Answer
 }
@@ -383,7 +384,7 @@ const addresses = (sources: Sources, name: Endpoint.DomainName, family: IpFamily
   const type = family === "inet6" ? "AAAA" : "A"
   return {
     key: keyOf(name, type),
-    lookup: lookUp(sources, name, type),
+    lookup: () => lookUp(sources, name, type),
     failed: (error) => noAddresses(family, error),
     found: (outcome) => {
       if (outcome._tag === "Nothing") {
@@ -407,10 +408,11 @@ const bindings = (sources: Sources, name: Endpoint.DomainName, port: number): Wa
   const owner = itself ? Either.right(name) : Endpoint.domainName(`_${port}._https.${name}`)
   return {
     key: keyOf(Either.getOrElse(owner, () => name), "HTTPS"),
-    lookup: Effect.flatMap(
-      Effect.mapError(owner, () => failure(name, "HTTPS", "BadName")),
-      (owner) => lookUp(sources, owner, "HTTPS")
-    ),
+    lookup: () =>
+      Effect.flatMap(
+        Effect.mapError(owner, () => failure(name, "HTTPS", "BadName")),
+        (owner) => lookUp(sources, owner, "HTTPS")
+      ),
     failed: (error) => ({ _tag: "Services", services: [], error }),
     found: (outcome) => {
       const { timeToLive } = outcome

@@ -107,14 +107,15 @@ export type RaceEvent<C, E> =
  * @since 0.1.0
  * @category models
  */
-export interface RaceOptions<C, A, E, R, R2> {
+export interface RaceOptions<C, A, E, R> {
   /** The plan known at the start, in the order of starting. Candidates that are `Equal` (and hash so) are attempted once. */
   readonly candidates: ReadonlyArray<C>
   /**
-   * Where newer plans come from: an Effect that calls `offer` with each, complete: it replaces what has not started.
-   * The race waits for it while it has not ended.
+   * Where newer plans come from. Called once as the race begins; `offer` is for whenever there is one, from within any
+   * fiber or none. The race itself runs what it is offered, which waits for nothing and is not interrupted: a fiber for
+   * the plans would be a tenth of a dial. The race waits for the next plan while the last was not `final`.
    */
-  readonly later?: ((offer: (plan: ReadonlyArray<C>) => void) => Effect.Effect<void, never, R2>) | undefined
+  readonly later?: ((offer: (plan: Effect.Effect<Plan<C>>) => void) => void) | undefined
   /**
    * One attempt. What it acquires goes into `scope` (`Scope.extend`), which the race closes before anyone hears of an
    * attempt that failed or lost, and leaves open for the winner, who may close it when it is over. (A parameter and not a Scope in the environment:
@@ -167,6 +168,18 @@ export interface RaceOptions<C, A, E, R, R2> {
    * @internal
    */
   readonly timers?: Timers | undefined
+}
+
+/**
+ * A newer plan, complete: it replaces what has not started.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface Plan<C> {
+  readonly candidates: ReadonlyArray<C>
+  /** Whether no other can follow. */
+  readonly final: boolean
 }
 
 /**
@@ -226,9 +239,9 @@ export class RaceTimeout extends Data.TaggedError("RaceTimeout") {}
  * @since 0.1.0
  * @category racing
  */
-export const race = <C, A, E, R, R2 = never>(
-  options: RaceOptions<C, A, E, R, R2>
-): Effect.Effect<A, RaceFailed<C, E> | RaceTimeout, R | R2 | Scope.Scope> => {
+export const race = <C, A, E, R>(
+  options: RaceOptions<C, A, E, R>
+): Effect.Effect<A, RaceFailed<C, E> | RaceTimeout, R | Scope.Scope> => {
   const { candidates, later, timeout } = options
   const [only] = candidates
   return Effect.uninterruptibleMask((restore) =>
@@ -248,8 +261,8 @@ type Restore = <B, E, R>(effect: Effect.Effect<B, E, R>) => Effect.Effect<B, E, 
  * A race of one that nobody joins and nothing ends is its attempt, in the caller's own fiber: a dial of a literal
  * address, for which the fiber, the inbox and the timer would be half of the work.
  */
-const alone = <C, A, E, R, R2>(
-  options: RaceOptions<C, A, E, R, R2>,
+const alone = <C, A, E, R>(
+  options: RaceOptions<C, A, E, R>,
   home: Scope.Scope,
   candidate: C,
   restore: Restore
@@ -276,11 +289,11 @@ const alone = <C, A, E, R, R2>(
 const failureOf = <E>(cause: Cause.Cause<E>): Option.Option<E> =>
   Cause.isDie(cause) ? Option.none() : Cause.failureOption(cause)
 
-const contest = <C, A, E, R, R2>(
-  options: RaceOptions<C, A, E, R, R2>,
+const contest = <C, A, E, R>(
+  options: RaceOptions<C, A, E, R>,
   home: Scope.Scope,
   restore: Restore
-): Effect.Effect<A, RaceFailed<C, E> | RaceTimeout, R | R2> => {
+): Effect.Effect<A, RaceFailed<C, E> | RaceTimeout, R> => {
   const coordinator = new Coordinator(options, home)
   const course = coordinator.run({
     waiting: fresh(options.candidates, Chunk.empty()),
@@ -325,8 +338,8 @@ interface Runner<C, A, E> {
   abandoned: boolean
 }
 
-const enlist = <C, A, E, R, R2>(
-  options: RaceOptions<C, A, E, R, R2>,
+const enlist = <C, A, E, R>(
+  options: RaceOptions<C, A, E, R>,
   home: Scope.Scope,
   candidate: C,
   attempt: number
@@ -337,8 +350,8 @@ const enlist = <C, A, E, R, R2>(
   })
 
 /** Tell an attempt's outcome, once; what it holds is closed first unless it won. */
-const settle = <C, A, E, R, R2>(
-  options: RaceOptions<C, A, E, R, R2>,
+const settle = <C, A, E, R>(
+  options: RaceOptions<C, A, E, R>,
   runner: Runner<C, A, E>,
   place: "won" | "lost"
 ): Effect.Effect<void> =>
@@ -362,8 +375,8 @@ const settle = <C, A, E, R, R2>(
   })
 
 /** The winner's value, once what is left to do is done; a defect in that closes what the winner holds. */
-const handOut = <C, A, E, R, R2>(
-  { onSuccess }: RaceOptions<C, A, E, R, R2>,
+const handOut = <C, A, E, R>(
+  { onSuccess }: RaceOptions<C, A, E, R>,
   { attempt, scope }: Runner<C, A, E>,
   value: A,
   before: Effect.Effect<void>
@@ -373,8 +386,8 @@ const handOut = <C, A, E, R, R2>(
     onSuccess: () => Effect.succeed(value)
   })
 
-const tell = <C, A, E, R, R2>(
-  { onEvent }: RaceOptions<C, A, E, R, R2>,
+const tell = <C, A, E, R>(
+  { onEvent }: RaceOptions<C, A, E, R>,
   event: RaceEvent<C, E>
 ): Effect.Effect<void> => onEvent === undefined ? Effect.void : onEvent(event)
 
@@ -385,8 +398,7 @@ const tell = <C, A, E, R, R2>(
 type Message<C, A, E> =
   | { readonly _tag: "Settled"; readonly runner: Runner<C, A, E>; readonly exit: Exit.Exit<A, E> }
   | { readonly _tag: "DelayOver"; readonly started: number }
-  | { readonly _tag: "Plan"; readonly plan: ReadonlyArray<C> }
-  | { readonly _tag: "NoMorePlans"; readonly exit: Exit.Exit<void> }
+  | { readonly _tag: "Offered"; readonly plan: Effect.Effect<Plan<C>> }
   | { readonly _tag: "TimeOver" }
 
 interface State<C, E> {
@@ -429,7 +441,7 @@ const fresh = <C>(plan: ReadonlyArray<C>, started: Chunk.Chunk<C>): ReadonlyArra
   })
 }
 
-class Coordinator<C, A, E, R, R2> {
+class Coordinator<C, A, E, R> {
   private readonly inbox = new Inbox<Message<C, A, E>>()
   private readonly runners: Array<Runner<C, A, E>> = []
   private delay: Alarm | undefined
@@ -439,11 +451,11 @@ class Coordinator<C, A, E, R, R2> {
   private readonly maxInFlight: number
   /** `sentAt` as it was before the newest attempt, which may turn out to have sent nothing. */
   private sentBefore: number | undefined
-  /** Attempts and the feed of plans. Daemons: {@link clear} or {@link leave} ends them, whatever ends the race. */
+  /** Attempts. Daemons: {@link clear} or {@link leave} ends them, whatever ends the race. */
   private readonly workers: Array<Fiber.RuntimeFiber<unknown, unknown>> = []
 
   constructor(
-    private readonly options: RaceOptions<C, A, E, R, R2>,
+    private readonly options: RaceOptions<C, A, E, R>,
     private readonly home: Scope.Scope
   ) {
     this.pace = paceOf(options.attemptDelay, options.timers)
@@ -466,10 +478,11 @@ class Coordinator<C, A, E, R, R2> {
     switch (message._tag) {
       case "DelayOver":
         return this.run(message.started === state.started.length ? { ...state, due: true } : state)
-      case "Plan":
-        return this.run({ ...state, waiting: fresh(message.plan, state.started) })
-      case "NoMorePlans":
-        return Exit.isFailure(message.exit) ? Effect.failCause(message.exit.cause) : this.run({ ...state, final: true })
+      case "Offered":
+        return Effect.flatMap(
+          Effect.uninterruptible(message.plan),
+          ({ candidates, final }) => this.run({ ...state, final, waiting: fresh(candidates, state.started) })
+        )
       case "TimeOver":
         return Effect.fail(new RaceTimeout())
       case "Settled": {
@@ -561,20 +574,16 @@ class Coordinator<C, A, E, R, R2> {
     return stop(this.delay)
   }
 
-  /** Feed newer plans, and the end of the time, to the inbox. */
-  get listen(): Effect.Effect<void, never, R2> {
+  /** Newer plans, and the end of the time, come to the inbox. */
+  get listen(): Effect.Effect<void> {
     const { later, timeout, timers } = this.options
-    const deadline = timeout === undefined ? Effect.void : Effect.map(
+    later?.((plan) => this.inbox.post({ _tag: "Offered", plan }))
+    return timeout === undefined ? Effect.void : Effect.map(
       setAlarm(timers, timeout, () => this.inbox.post({ _tag: "TimeOver" })),
       (alarm) => {
         this.deadline = alarm
       }
     )
-    const plans = later === undefined ? Effect.void : this.work(
-      Effect.suspend(() => later((plan) => this.inbox.post({ _tag: "Plan", plan }))),
-      (exit) => this.inbox.post({ _tag: "NoMorePlans", exit })
-    )
-    return Effect.zipRight(deadline, plans)
   }
 
   /** Fork a worker; `done` runs as it ends, however it does. */

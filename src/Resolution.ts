@@ -25,6 +25,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Equal from "effect/Equal"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
 import * as Address from "./Address.js"
 import * as AddressPlan from "./AddressPlan.js"
@@ -33,9 +34,9 @@ import { ResolveError } from "./DialError.js"
 import type { PlannedAddress } from "./DialEvent.js"
 import * as Endpoint from "./Endpoint.js"
 import { type Alarm, setAlarm } from "./internal/alarm.js"
-import { letEnd } from "./internal/endAll.js"
+import { endAll, letEnd } from "./internal/endAll.js"
 import * as Feed from "./internal/feed.js"
-import { Inbox } from "./internal/inbox.js"
+import { startNow } from "./internal/startNow.js"
 import type { Timers } from "./internal/timers.js"
 import * as Resolver from "./Resolver.js"
 import * as ServiceBinding from "./ServiceBinding.js"
@@ -101,17 +102,26 @@ export interface V3Options {
 }
 
 /**
- * Who is asked, and who puts the addresses of one group in order (RFC 6724), telling the source of each if it can.
+ * Who is asked, and who puts the addresses of one group in order (RFC 6724), telling the source of each if it can;
+ * without `order` they stay as they came.
  *
  * @since 0.2.0
  * @category models
  */
 export interface Ports {
   readonly resolver: Resolver.Resolver["Type"]
-  readonly order: (addresses: ReadonlyArray<Address.IpAddress>) => Effect.Effect<ReadonlyArray<Sourced>>
+  readonly order?: Order | undefined
   /** @internal */
   readonly timers?: Timers | undefined
 }
+
+/**
+ * Addresses in their order. It may wait, for what the kernel says; answers are dealt with meanwhile.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type Order = (addresses: ReadonlyArray<Address.IpAddress>) => Effect.Effect<ReadonlyArray<Sourced>>
 
 /**
  * An address and where it would be reached from.
@@ -150,7 +160,14 @@ export const run = (
 ): Effect.Effect<void> =>
   Effect.uninterruptibleMask((restore) => {
     const resolution = new Resolution(ports, endpoint, options, listener)
-    return Effect.ensuring(Effect.zipRight(resolution.begin, restore(resolution.rest)), resolution.leave)
+    const rest: Effect.Effect<void> = Effect.flatMap(resolution.catchUp, (all) =>
+      all
+        ? Effect.void
+        : Effect.zipRight(
+          restore(Effect.async<void>((resume) => resolution.wakes(() => resume(Effect.void)))),
+          rest
+        ))
+    return Effect.ensuring(Effect.zipRight(resolution.begin, rest), resolution.leave)
   })
 
 /** What is known of one name, and what is still asked. */
@@ -179,15 +196,16 @@ type Message =
   | { readonly _tag: "Ended"; readonly lookup: Lookup; readonly exit: Exit.Exit<void, ResolveError> }
   | { readonly _tag: "DelayOver" }
   | { readonly _tag: "TimeOver" }
+  | { readonly _tag: "Sorted"; readonly exit: Exit.Exit<ReadonlyArray<PlannedAddress>> }
 
 /**
- * One resolution in its parts, for who has to know what is there at once: `begin`, then `rest` or `atOnce` before it,
- * and `leave` in any case.
+ * One resolution in its parts, for who has to know what is there at once: `begin`; then `catchUp`, again whenever it
+ * `wakes`; and `leave` in any case. None of them waits for anything, but for `leave`, and none is to be interrupted.
  *
  * @internal
  */
 export class Resolution {
-  private readonly inbox = new Inbox<Message>()
+  private readonly messages: Array<Message> = []
   private readonly lookups = new Map<string, Lookup>()
   /** What leaves each lookup. */
   private readonly leaves = new Map<Lookup, Effect.Effect<void>>()
@@ -199,6 +217,11 @@ export class Resolution {
   private delay: "not begun" | "running" | "over" = "not begun"
   /** Whether the race may know what is known. */
   private open = false
+  /** Told once that there is something for `catchUp`, until that has run. */
+  private wake: (() => void) | undefined
+  private woken = false
+  /** The order that waits for something. */
+  private sorting: Fiber.RuntimeFiber<ReadonlyArray<PlannedAddress>> | undefined
   /** Whether all that is known was thought of. */
   private planned = true
   /** The newest plan that was told. */
@@ -213,7 +236,7 @@ export class Resolution {
     this.main = this.add(endpoint.host)
   }
 
-  /** Ask. Waits for nothing, and is not to be interrupted. */
+  /** Ask. */
   get begin(): Effect.Effect<void> {
     const { resolutionTimeout } = this.options
     const asked = this.look(this.main)
@@ -222,31 +245,36 @@ export class Resolution {
       : Effect.zipRight(asked, this.alarm(resolutionTimeout, { _tag: "TimeOver" }))
   }
 
-  /** Deal with what has come already, as with one answer. Whether that was all there will be. */
-  get atOnce(): Effect.Effect<boolean> {
+  /** Deal with all that has come, as with one answer. Whether that was all there will be. */
+  get catchUp(): Effect.Effect<boolean> {
     return Effect.suspend(() => {
-      const message = this.over ? undefined : this.inbox.poll()
+      this.woken = false
+      const message = this.over ? undefined : this.messages.shift()
       return message === undefined
         ? Effect.map(this.proceed, () => this.over)
-        : Effect.flatMap(this.receive(message), () => this.atOnce)
+        : Effect.flatMap(this.receive(message), () => this.catchUp)
     })
   }
 
-  /** Deal with what comes, until every answer is in or the time for it is over. */
-  get rest(): Effect.Effect<void> {
-    return Effect.suspend(() =>
-      this.over ? Effect.void : Effect.flatMap(
-        this.inbox.take,
-        (message) => Effect.zipRight(Effect.zipRight(this.receive(message), this.proceed), this.rest)
-      )
-    )
+  /** Who is to run `catchUp` when something has come. */
+  wakes(wake: () => void): void {
+    this.wake = wake
+    if (this.woken) wake()
+  }
+
+  private post(message: Message): void {
+    this.messages.push(message)
+    if (this.woken) return
+    this.woken = true
+    this.wake?.()
   }
 
   /** Give up what is asked still. */
   get leave(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.leaves.size === 0 && this.alarms.length === 0) return Effect.void
+      if (this.idle && this.alarms.length === 0) return Effect.void
       const ends = [...this.leaves.values(), ...this.alarms.splice(0).map(({ stop }) => stop)]
+      if (this.sorting !== undefined) ends.push(endAll([this.sorting]))
       this.leaves.clear()
       return Effect.forEach(ends, (end) => end, { discard: true })
     })
@@ -255,14 +283,19 @@ export class Resolution {
   /** {@link leave}, without waiting for what itself waits for something. */
   get leavePromptly(): Effect.Effect<void> {
     return Effect.suspend(() =>
-      this.leaves.size === 0
+      this.idle
         ? this.leave
         : Effect.flatMap(Effect.forkDaemon(this.leave), (fiber) => letEnd([fiber]))
     )
   }
 
+  /** Whether nothing is under way. */
+  private get idle(): boolean {
+    return this.leaves.size === 0 && this.sorting === undefined
+  }
+
   private get over(): boolean {
-    return this.left === 0
+    return this.left === 0 && this.sorting === undefined
   }
 
   private add(name: Endpoint.DomainName): Lookup {
@@ -283,8 +316,8 @@ export class Resolution {
     return Effect.map(
       Effect.suspend(() =>
         Feed.fromStream(this.ports.resolver.resolve(lookup.name, query))(
-          (answer) => this.inbox.post({ _tag: "Answered", lookup, answer }),
-          (exit) => this.inbox.post({ _tag: "Ended", lookup, exit })
+          (answer) => this.post({ _tag: "Answered", lookup, answer }),
+          (exit) => this.post({ _tag: "Ended", lookup, exit })
         )
       ),
       (leave) => {
@@ -294,7 +327,7 @@ export class Resolution {
   }
 
   private alarm(duration: Duration.DurationInput, message: Message): Effect.Effect<void> {
-    return Effect.map(setAlarm(this.ports.timers, duration, () => this.inbox.post(message)), (alarm) => {
+    return Effect.map(setAlarm(this.ports.timers, duration, () => this.post(message)), (alarm) => {
       this.alarms.push(alarm)
     })
   }
@@ -311,6 +344,9 @@ export class Resolution {
         return Effect.void
       case "TimeOver":
         return this.giveUp
+      case "Sorted":
+        this.sorting = undefined
+        return Effect.flatMap(message.exit, (plan) => this.plan(plan))
     }
   }
 
@@ -327,6 +363,7 @@ export class Resolution {
         lookup.unanswered.delete(answer.family)
         return told
       case "Services":
+        if (this.options.happyEyeballsV3 === undefined) return told
         return Effect.flatMap(shuffled(answer.services), (services) => {
           lookup.services = services
           lookup.unanswered.delete("services")
@@ -358,13 +395,13 @@ export class Resolution {
   /** Tell the plan if it is time for it, or see to it that the time comes. */
   private get proceed(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (this.planned) return Effect.void
+      if (this.planned || this.sorting !== undefined) return Effect.void
       this.planned = true
-      if (this.open) return this.plan
+      if (this.open) return this.order
       if (!this.hasAddress) return Effect.void
       if (this.nothingPreferredIsMissing || this.delay === "over") {
         this.open = true
-        return this.plan
+        return this.order
       }
       if (this.delay === "running") return Effect.void
       this.delay = "running"
@@ -402,40 +439,54 @@ export class Resolution {
   // what the plan is
   // ---------------------------------------------------------------------------
 
-  private get plan(): Effect.Effect<void> {
-    const { groups } = this
-    const [only] = groups
-    const plan = only !== undefined && groups.length === 1
-      ? this.ordered(only)
-      : Effect.map(Effect.forEach(groups, (group) => this.ordered(group)), (plans) => plans.flat())
-    return Effect.flatMap(plan, (plan) => {
-      if (samePlan(plan, this.told)) return Effect.void
-      this.told = plan
-      return this.listener.planned(plan)
+  private get order(): Effect.Effect<void> {
+    const { order } = this.ports
+    if (order === undefined) {
+      return this.plan(this.groups.flatMap((group) => {
+        const { addresses, arrange } = this.reachable(group)
+        return arrange(addresses.map((address) => ({ address })))
+      }))
+    }
+    const plans = Effect.forEach(this.groups, (group) => {
+      const { addresses, arrange } = this.reachable(group)
+      return Effect.map(order(addresses), arrange)
+    })
+    return Effect.flatMap(startNow(Effect.map(plans, (plans) => plans.flat())), (fiber) => {
+      const exit = fiber.unsafePoll()
+      if (exit !== null) return Effect.flatMap(exit, (plan) => this.plan(plan))
+      this.sorting = fiber
+      fiber.addObserver((exit) => this.post({ _tag: "Sorted", exit }))
+      return Effect.void
     })
   }
 
-  private ordered(group: Group): Effect.Effect<ReadonlyArray<PlannedAddress>> {
+  private plan(plan: ReadonlyArray<PlannedAddress>): Effect.Effect<void> {
+    if (samePlan(plan, this.told)) return Effect.void
+    this.told = plan
+    return this.listener.planned(plan)
+  }
+
+  /** The addresses of a group, and what becomes of them once they are in order. */
+  private reachable(group: Group) {
     const reachable = group.map(({ hints, lookup, port }) => {
       const known = lookup === undefined ? [] : addressesOf(lookup)
       // RFC 9460 §7.3: hints are for until the answers are there.
       const wanted = (family: Resolver.IpFamily) => lookup?.unanswered.has(family) ?? true
       return { port, addresses: [...known, ...hints.filter(({ family }) => wanted(family))] }
     })
-    const addresses = reachable.flatMap(({ addresses }) => addresses)
+    const all = reachable.flatMap(({ addresses }) => addresses)
     const { families, firstAddressFamilyCount, firstFamily = families?.[0] } = this.options
-    const preferred = this.families.flatMap((family) => addresses.filter((ip) => ip.family === family))
     const portsOf = portsIn(reachable)
-    return Effect.map(
-      this.ports.order(preferred),
-      (sorted) =>
+    return {
+      addresses: this.families.flatMap((family) => all.filter((ip) => ip.family === family)),
+      arrange: (sorted: ReadonlyArray<Sourced>): ReadonlyArray<PlannedAddress> =>
         AddressPlan.alternate(sorted, { firstFamily, firstAddressFamilyCount }).flatMap(({ address: ip, source }) =>
           portsOf(ip).map((port) => {
             const address = Address.socketAddress(ip, port)
             return source === undefined ? { address } : { address, source }
           })
         )
-    )
+    }
   }
 
   /** The records in the order of their priorities; the name itself is tried after them (RFC 9460 §3, SVCB-optional). */

@@ -10,6 +10,7 @@ import {
   FastCheck as fc,
   Fiber,
   Option,
+  Runtime,
   Schedule,
   Scope,
   Stream,
@@ -41,21 +42,39 @@ interface Options {
 
 type Event = HappyEyeballs.RaceEvent<string, string>
 
-const plansOf = (later: Options["later"]) =>
-  later === undefined ? undefined : feed(
-    Stream.fromIterable(later).pipe(
-      Stream.mapEffect(([at, plan]) =>
-        Clock.currentTimeMillis.pipe(
-          Effect.flatMap((now) => Effect.sleep(at - now)),
-          Effect.zipRight(plan === "never" ? Effect.never : Effect.succeed(plan))
-        )
-      ),
-      Stream.filter((plan) => plan !== "end")
-    )
+const plansOf = (later: NonNullable<Options["later"]>) =>
+  Stream.fromIterable(later).pipe(
+    Stream.mapEffect(([at, plan]) =>
+      Clock.currentTimeMillis.pipe(
+        Effect.flatMap((now) => Effect.sleep(at - now)),
+        Effect.zipRight(plan === "never" ? Effect.never : Effect.succeed(plan))
+      )
+    ),
+    Stream.filter((plan) => plan !== "end")
   )
 
-const feed = <C>(plans: Stream.Stream<ReadonlyArray<C>>) => (offer: (plan: ReadonlyArray<C>) => void) =>
-  Stream.runForEach(plans, (plan) => Effect.sync(() => offer(plan)))
+/** A race whose later plans are a stream's, which a fiber of its own runs for as long as the race does. */
+const withPlans = <C, A, E>(
+  options: Omit<HappyEyeballs.RaceOptions<C, A, E, never>, "later">,
+  plans: Stream.Stream<ReadonlyArray<C>>
+) =>
+  Effect.flatMap(Effect.runtime<never>(), (runtime) => {
+    const fibers: Array<Fiber.RuntimeFiber<void>> = []
+    const race = HappyEyeballs.race({
+      ...options,
+      later: (offer) => {
+        const newest = { candidates: options.candidates }
+        const fiber = Runtime.runFork(runtime)(Stream.runForEach(plans, (candidates) =>
+          Effect.sync(() => {
+            newest.candidates = candidates
+            offer(Effect.succeed({ candidates, final: false }))
+          })))
+        fiber.addObserver(() => offer(Effect.sync(() => ({ ...newest, final: true }))))
+        fibers.push(fiber)
+      }
+    })
+    return Effect.ensuring(race, Effect.suspend(() => Fiber.interruptAll(fibers)))
+  })
 
 /** A race over the table, with all it left traces of. */
 const raceOf = (table: Table, options: Options = {}) => {
@@ -86,9 +105,8 @@ const raceOf = (table: Table, options: Options = {}) => {
         : Effect.never
     ))
   }
-  const program = HappyEyeballs.race({
+  const plain: HappyEyeballs.RaceOptions<string, string, string, never> = {
     candidates: options.plan ?? Object.keys(table),
-    later: plansOf(options.later),
     attemptDelay: options.attemptDelay,
     maxInFlight: options.maxInFlight,
     sent: options.sent,
@@ -98,7 +116,9 @@ const raceOf = (table: Table, options: Options = {}) => {
       Effect.map(Clock.currentTimeMillis, (at) => {
         seen.events.push([event._tag, event.candidate, at])
       })
-  }).pipe(
+  }
+  const race = options.later === undefined ? HappyEyeballs.race(plain) : withPlans(plain, plansOf(options.later))
+  const program = race.pipe(
     Effect.onExit(() =>
       Effect.map(Clock.currentTimeMillis, (at) => {
         seen.told = { at, open: [...seen.open] }
@@ -406,11 +426,11 @@ describe("the end of a race", () => {
       expect(starts).toEqual([["a", 0], ["b", 250]])
     }))
 
-  it.effect("a defect in the stream of plans ends the race as that defect", () =>
+  it.effect("a defect in the making of a plan ends the race as that defect", () =>
     Effect.gen(function*() {
       const fiber = yield* HappyEyeballs.race({
         candidates: ["a"],
-        later: () => Effect.dieMessage("no plan"),
+        later: (offer) => offer(Effect.dieMessage("no plan")),
         attempt: () => Effect.never
       }).pipe(Effect.scoped, Effect.exit, Effect.fork)
       yield* TestClock.adjust("1 second")
@@ -424,7 +444,8 @@ describe("the end of a race", () => {
       const candidate = (n: number) => Data.struct({ n })
       const fiber = yield* HappyEyeballs.race({
         candidates: [candidate(1), candidate(2), candidate(1)],
-        later: feed(Stream.make([candidate(2), candidate(1), candidate(3)])),
+        later: (offer) =>
+          offer(Effect.succeed({ candidates: [candidate(2), candidate(1), candidate(3)], final: true })),
         attempt: ({ n }) =>
           Effect.sync(() => tried.push(n)).pipe(
             Effect.zipRight(Effect.sleep("10 millis")),

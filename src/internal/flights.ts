@@ -4,8 +4,21 @@ import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import { endAll } from "./endAll.js"
+import { startNow } from "./startNow.js"
 
 type Settled<A, E> = (exit: Exit.Exit<A, E>) => void
+
+/** Leaves a lookup; gives its fiber, to be ended, when nobody waits for it any more. */
+export type Leave = () => Fiber.RuntimeFiber<unknown, unknown> | undefined
+
+export const leaveAll = (leaves: ReadonlyArray<Leave>): Effect.Effect<void> =>
+  Effect.suspend(() => endAll(leaves.map((leave) => leave()).filter((fiber) => fiber !== undefined)))
+
+interface Joined {
+  readonly leave: Leave
+  /** To be run by whoever joined: waits for nothing, and is not to be interrupted. */
+  readonly begin: Effect.Effect<void> | undefined
+}
 
 interface Flight<A, E> {
   readonly waiters: Set<Settled<A, E>>
@@ -19,51 +32,46 @@ interface Flight<A, E> {
 export class Flights<A, E> {
   private readonly underWay = new Map<string, Flight<A, E>>()
 
-  /**
-   * Begin the lookup, or wait for the one under way. Waits for nothing, is not to be interrupted, and gives what leaves
-   * it.
-   */
-  join(key: string, lookup: Effect.Effect<A, E>, settled: Settled<A, E>): Effect.Effect<Effect.Effect<void>> {
-    return Effect.suspend(() => {
-      const known = this.underWay.get(key)
-      if (known !== undefined) {
-        known.waiters.add(settled)
-        return Effect.succeed(this.leave(key, known, settled))
-      }
-      const flight: Flight<A, E> = { waiters: new Set([settled]), fiber: undefined }
-      this.underWay.set(key, flight)
-      return Effect.map(Effect.forkDaemon(Effect.interruptible(lookup)), (fiber) => {
-        flight.fiber = fiber
-        fiber.addObserver((exit) => {
-          this.forget(key, flight)
-          const waiters = [...flight.waiters]
-          flight.waiters.clear()
-          for (const settled of waiters) settled(exit)
-        })
-        return this.leave(key, flight, settled)
+  /** Wait for the lookup under way, or for this one, which is to be begun then. */
+  join(key: string, lookup: () => Effect.Effect<A, E>, settled: Settled<A, E>): Joined {
+    const known = this.underWay.get(key)
+    const flight: Flight<A, E> = known ?? { waiters: new Set(), fiber: undefined }
+    flight.waiters.add(settled)
+    const leave = () => this.leave(key, flight, settled)
+    if (known !== undefined) return { leave, begin: undefined }
+    this.underWay.set(key, flight)
+    const begin = Effect.map(startNow(lookup()), (fiber) => {
+      flight.fiber = fiber
+      fiber.addObserver((exit) => {
+        this.forget(key, flight)
+        const waiters = [...flight.waiters]
+        flight.waiters.clear()
+        for (const settled of waiters) settled(exit)
       })
     })
+    return { leave, begin }
   }
 
-  /** {@link join}, as an Effect that waits. */
+  /** The outcome of the lookup under way, or of this one. */
   wait(key: string, lookup: Effect.Effect<A, E>): Effect.Effect<A, E> {
     return Effect.suspend(() => {
-      const settled = Deferred.unsafeMake<A, E>(FiberId.none)
+      const outcome = Deferred.unsafeMake<A, E>(FiberId.none)
       return Effect.acquireUseRelease(
-        this.join(key, lookup, (exit) => Deferred.unsafeDone(settled, exit)),
-        () => Deferred.await(settled),
-        (leave) => leave
+        Effect.suspend(() => {
+          const { begin, leave } = this.join(key, () => lookup, (exit) => Deferred.unsafeDone(outcome, exit))
+          return begin === undefined ? Effect.succeed(leave) : Effect.as(begin, leave)
+        }),
+        () => Deferred.await(outcome),
+        (leave) => leaveAll([leave])
       )
     })
   }
 
-  private leave(key: string, flight: Flight<A, E>, settled: Settled<A, E>): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (!flight.waiters.delete(settled) || flight.waiters.size > 0) return Effect.void
-      // Whoever asks from now on begins another.
-      this.forget(key, flight)
-      return flight.fiber === undefined ? Effect.void : endAll([flight.fiber])
-    })
+  private leave(key: string, flight: Flight<A, E>, settled: Settled<A, E>): Fiber.RuntimeFiber<A, E> | undefined {
+    if (!flight.waiters.delete(settled) || flight.waiters.size > 0) return undefined
+    // Whoever asks from now on begins another.
+    this.forget(key, flight)
+    return flight.fiber
   }
 
   private forget(key: string, flight: Flight<A, E>): void {
