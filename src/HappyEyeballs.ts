@@ -38,7 +38,7 @@ import * as MutableHashSet from "effect/MutableHashSet"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
-import { type Alarm, fiberAlarm, setAlarm } from "./internal/alarm.js"
+import { type Alarm, fiberAlarm, setAlarmBy } from "./internal/alarm.js"
 import { endAll, endPromptly, letEnd } from "./internal/endAll.js"
 import { Inbox } from "./internal/inbox.js"
 import type { Timers } from "./internal/timers.js"
@@ -293,20 +293,19 @@ const contest = <C, A, E, R>(
   options: RaceOptions<C, A, E, R>,
   home: Scope.Scope,
   restore: Restore
-): Effect.Effect<A, RaceFailed<C, E> | RaceTimeout, R> => {
-  const coordinator = new Coordinator(options, home)
-  const course = coordinator.run({
-    waiting: fresh(options.candidates, Chunk.empty()),
-    final: options.later === undefined,
-    started: Chunk.empty(),
-    running: 0,
-    due: true,
-    sentAt: undefined,
-    failures: Chunk.empty()
-  })
-  return Effect.zipRight(
-    coordinator.listen,
-    Effect.matchCauseEffect(restore(course), {
+): Effect.Effect<A, RaceFailed<C, E> | RaceTimeout, R> =>
+  Effect.clockWith((clock) => {
+    const coordinator = new Coordinator(options, home, clock, restore)
+    const course = coordinator.run({
+      waiting: fresh(options.candidates, Chunk.empty()),
+      final: options.later === undefined,
+      started: Chunk.empty(),
+      running: 0,
+      due: true,
+      sentAt: undefined,
+      failures: Chunk.empty()
+    })
+    return Effect.matchCauseEffect(Effect.zipRight(coordinator.listen, course), {
       onFailure: (cause) =>
         Effect.zipRight(
           // A time that is over is over; an interruption waits for all cleanup, as it does everywhere in Effect.
@@ -315,8 +314,7 @@ const contest = <C, A, E, R>(
         ),
       onSuccess: ({ runner, value }) => handOut(options, runner, value, coordinator.leave(runner))
     })
-  )
-}
+  })
 
 const isTimeout = (cause: Cause.Cause<RaceFailed<unknown, unknown> | RaceTimeout>): boolean =>
   cause._tag === "Fail" && cause.error._tag === "RaceTimeout"
@@ -443,6 +441,8 @@ const fresh = <C>(plan: ReadonlyArray<C>, started: Chunk.Chunk<C>): ReadonlyArra
 
 class Coordinator<C, A, E, R> {
   private readonly inbox = new Inbox<Message<C, A, E>>()
+  /** What comes next. Nothing else is waited for, and nowhere else is the coordinator interrupted. */
+  private readonly next: Effect.Effect<Message<C, A, E>>
   private readonly runners: Array<Runner<C, A, E>> = []
   private delay: Alarm | undefined
   private deadline: Alarm | undefined
@@ -456,9 +456,12 @@ class Coordinator<C, A, E, R> {
 
   constructor(
     private readonly options: RaceOptions<C, A, E, R>,
-    private readonly home: Scope.Scope
+    private readonly home: Scope.Scope,
+    private readonly clock: Clock.Clock,
+    restore: Restore
   ) {
-    this.pace = paceOf(options.attemptDelay, options.timers)
+    this.next = restore(this.inbox.take)
+    this.pace = paceOf(options.attemptDelay, clock, options.timers)
     this.maxInFlight = Math.max(1, options.maxInFlight ?? Infinity)
   }
 
@@ -471,7 +474,7 @@ class Coordinator<C, A, E, R> {
     if (state.running === 0 && state.final && candidate === undefined) {
       return Effect.fail(new RaceFailed<C, E>({ failures: Chunk.toReadonlyArray(state.failures) }))
     }
-    return Effect.flatMap(this.inbox.take, (message) => this.receive(state, message))
+    return Effect.flatMap(this.next, (message) => this.receive(state, message))
   }
 
   private receive(state: State<C, E>, message: Message<C, A, E>): Course<C, A, E, R> {
@@ -480,7 +483,7 @@ class Coordinator<C, A, E, R> {
         return this.run(message.started === state.started.length ? { ...state, due: true } : state)
       case "Offered":
         return Effect.flatMap(
-          Effect.uninterruptible(message.plan),
+          message.plan,
           ({ candidates, final }) => this.run({ ...state, final, waiting: fresh(candidates, state.started) })
         )
       case "TimeOver":
@@ -488,13 +491,13 @@ class Coordinator<C, A, E, R> {
       case "Settled": {
         const { exit, runner } = message
         if (Exit.isSuccess(exit)) {
-          return Effect.as(Effect.uninterruptible(settle(this.options, runner, "won")), { runner, value: exit.value })
+          return Effect.as(settle(this.options, runner, "won"), { runner, value: exit.value })
         }
         const failure = failureOf(exit.cause)
         if (Option.isNone(failure)) return Effect.failCause(exit.cause as Cause.Cause<never>)
         const failures = Chunk.append(state.failures, { candidate: runner.candidate, error: failure.value })
         return Effect.zipRight(
-          Effect.uninterruptible(settle(this.options, runner, "lost")),
+          settle(this.options, runner, "lost"),
           Effect.flatMap(
             this.afterFailure({ ...state, running: state.running - 1, failures }, runner, failure.value),
             (state) => this.run(state)
@@ -510,14 +513,12 @@ class Coordinator<C, A, E, R> {
     if (sent === undefined) return Effect.succeed({ ...state, due: true })
     const newest = runner.attempt === state.started.length - 1
     const sentAt = newest && !sent(error) ? this.sentBefore : state.sentAt
-    return Effect.clockWith((clock) => {
-      const left = sentAt === undefined ? 0 : sentAt + minimumAttemptMillis - millisOf(clock)
-      const next = { ...state, sentAt, due: state.due || left <= 0 }
-      return next.due ? Effect.succeed(next) : Effect.uninterruptible(Effect.as(
-        this.startDelay(state.started.length, (over) => setAlarm(this.options.timers, left, over)),
-        next
-      ))
-    })
+    const left = sentAt === undefined ? 0 : sentAt + minimumAttemptMillis - millisOf(this.clock)
+    const next = { ...state, sentAt, due: state.due || left <= 0 }
+    return next.due ? Effect.succeed(next) : Effect.as(
+      this.startDelay(state.started.length, (over) => setAlarmBy(this.clock, this.options.timers, left, over)),
+      next
+    )
   }
 
   private start(state: State<C, E>, candidate: C): Effect.Effect<State<C, E>, never, R> {
@@ -545,33 +546,29 @@ class Coordinator<C, A, E, R> {
     const delay = state.final && waiting.length === 0
       ? this.stopDelay
       : this.startDelay(attempt + 1, (over) => this.pace(attempt, over))
-    return Effect.zipRight(
-      Effect.uninterruptible(Effect.zipRight(begin, delay)),
-      Effect.clockWith((clock) =>
-        Effect.succeed({
-          ...state,
-          waiting,
-          started: Chunk.append(state.started, candidate),
-          running: state.running + 1,
-          due: false,
-          sentAt: millisOf(clock)
-        })
-      )
-    )
+    return Effect.map(Effect.zipRight(begin, delay), () => ({
+      ...state,
+      waiting,
+      started: Chunk.append(state.started, candidate),
+      running: state.running + 1,
+      due: false,
+      sentAt: millisOf(this.clock)
+    }))
   }
 
   /** One delay runs at a time: from the newest start. */
   private startDelay(started: number, set: (over: () => void) => Effect.Effect<Alarm>): Effect.Effect<void> {
-    return Effect.map(
-      Effect.zipRight(this.stopDelay, set(() => this.inbox.post({ _tag: "DelayOver", started }))),
+    const begun = Effect.map(
+      Effect.suspend(() => set(() => this.inbox.post({ _tag: "DelayOver", started }))),
       (alarm) => {
         this.delay = alarm
       }
     )
+    return this.delay === undefined ? begun : Effect.zipRight(this.delay.stop, begun)
   }
 
   private get stopDelay(): Effect.Effect<void> {
-    return stop(this.delay)
+    return this.delay === undefined ? Effect.void : this.delay.stop
   }
 
   /** Newer plans, and the end of the time, come to the inbox. */
@@ -579,7 +576,7 @@ class Coordinator<C, A, E, R> {
     const { later, timeout, timers } = this.options
     later?.((plan) => this.inbox.post({ _tag: "Offered", plan }))
     return timeout === undefined ? Effect.void : Effect.map(
-      setAlarm(timers, timeout, () => this.inbox.post({ _tag: "TimeOver" })),
+      setAlarmBy(this.clock, timers, timeout, () => this.inbox.post({ _tag: "TimeOver" })),
       (alarm) => {
         this.deadline = alarm
       }
@@ -599,7 +596,9 @@ class Coordinator<C, A, E, R> {
 
   /** The race is over without an outcome to hand out: every worker ends and everything is closed, however long it takes. */
   get clear(): Effect.Effect<void> {
-    return Effect.zipRight(this.stopAlarms, Effect.zipRight(endAll(this.workers), this.closeAll(undefined)))
+    return Effect.suspend(() =>
+      Effect.all([...this.stopAlarms, endAll(this.workers), this.closeAll(undefined)], { discard: true })
+    )
   }
 
   /**
@@ -611,29 +610,21 @@ class Coordinator<C, A, E, R> {
     return Effect.suspend(() => {
       const running = this.runners.filter((runner) => runner.exit === undefined)
       for (const runner of running) runner.abandoned = true
-      const taken = abandon === undefined || running.length === 0 ? Effect.void : Effect.forEach(
-        running,
-        ({ attempt }) => abandon(attempt),
-        { discard: true }
-      )
-      const ended = this.options.begin === undefined || running.length === 0
-        ? endPromptly(this.workers)
-        : Effect.zipRight(endPromptly(this.workers), closePromptly(running))
-      return taken.pipe(
-        Effect.zipRight(this.stopAlarms),
-        Effect.zipRight(ended),
-        Effect.zipRight(this.closeAll(winner))
-      )
+      const ends: Array<Effect.Effect<void>> = []
+      if (abandon !== undefined) ends.push(...running.map(({ attempt }) => abandon(attempt)))
+      ends.push(...this.stopAlarms)
+      if (this.workers.some((fiber) => fiber.unsafePoll() === null)) ends.push(endPromptly(this.workers))
+      if (this.options.begin !== undefined && running.length > 0) ends.push(closePromptly(running))
+      if (this.runners.some((runner) => runner !== winner && !runner.told)) ends.push(this.closeAll(winner))
+      return ends.length === 0 ? Effect.void : Effect.all(ends, { discard: true })
     })
   }
 
-  private get stopAlarms(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const fibers = [this.delay, this.deadline].filter((alarm) => alarm?.stopsAtOnce === false)
-      this.delay?.cancel()
-      this.deadline?.cancel()
-      return fibers.length === 0 ? Effect.void : Effect.forEach(fibers, stop, { discard: true })
-    })
+  /** Stops the alarms; the rest of that for those that are fibers. */
+  private get stopAlarms(): ReadonlyArray<Effect.Effect<void>> {
+    const alarms = [this.delay, this.deadline].filter((alarm) => alarm !== undefined)
+    for (const alarm of alarms) alarm.cancel()
+    return alarms.filter(({ stopsAtOnce }) => !stopsAtOnce).map(({ stop }) => stop)
   }
 
   /** Close and tell of each attempt that was not told of yet. Without a winner nothing stays open. */
@@ -661,17 +652,16 @@ const closePromptly = (runners: ReadonlyArray<Runner<unknown, unknown, unknown>>
     letEnd
   )
 
-const stop = (alarm: Alarm | undefined): Effect.Effect<void> => alarm === undefined ? Effect.void : alarm.stop
-
 const usualPace = bounded(defaultAttemptDelay)
 
 const paceOf = (
   delay: AttemptDelay | undefined,
+  clock: Clock.Clock,
   timers: Timers | undefined
 ): (attempt: number, over: () => void) => Effect.Effect<Alarm> => {
   if (!Schedule.isSchedule(delay)) {
     const always = delay === undefined ? usualPace : bounded(delay)
-    return (_, over) => setAlarm(timers, always, over)
+    return (_, over) => setAlarmBy(clock, timers, always, over)
   }
   const driver = Effect.runSync(Schedule.driver(Schedule.modifyDelay(delay, (_, each) => bounded(each))))
   return (attempt, over) =>

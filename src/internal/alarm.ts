@@ -1,3 +1,4 @@
+import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -20,13 +21,20 @@ export const setAlarm = (
   timers: Timers | undefined,
   duration: Duration.DurationInput,
   ring: () => void
-): Effect.Effect<Alarm> =>
-  Effect.clockWith((clock) => {
-    // Time that is not the timers' own (a test's clock, provided around one dial) is slept by a fiber.
-    if (clock !== timers?.clock || timers.closed) return fiberAlarm(Effect.sleep(duration), ring)
-    const cancel = timers.after(Duration.toMillis(duration), ring)
-    return Effect.succeed({ stopsAtOnce: true, cancel, stop: Effect.sync(cancel) })
-  })
+): Effect.Effect<Alarm> => Effect.clockWith((clock) => setAlarmBy(clock, timers, duration, ring))
+
+/** {@link setAlarm} by a clock that is known. */
+export const setAlarmBy = (
+  clock: Clock.Clock,
+  timers: Timers | undefined,
+  duration: Duration.DurationInput,
+  ring: () => void
+): Effect.Effect<Alarm> => {
+  // Time that is not the timers' own (a test's clock, provided around one dial) is slept by a fiber.
+  if (clock !== timers?.clock || timers.closed) return fiberAlarm(Effect.sleep(duration), ring)
+  const cancel = timers.after(Duration.toMillis(duration), ring)
+  return Effect.succeed({ stopsAtOnce: true, cancel, stop: Effect.sync(cancel) })
+}
 
 /** Ring when something is over that a fiber of its own waits for. */
 export const fiberAlarm = (wait: Effect.Effect<unknown>, ring: () => void): Effect.Effect<Alarm> =>
