@@ -213,10 +213,14 @@ const settlement = (
  * The close is the orderly one, as in the seed: nothing was sent that a reset could discard.
  */
 const failIfNotConnected = (handle: SocketHandle): Effect.Effect<void> =>
-  handle.stopReadingAndWriting.pipe(
-    Effect.ensuring(handle.close("orderly")),
-    Effect.ensuring(handle.release)
-  )
+  followed(handle.stopReadingAndWriting, followed(handle.close("orderly"), handle.release))
+
+/** `Effect.ensuring` where nothing is interrupted: without a defect that is a third of its steps. */
+const followed = (self: Effect.Effect<void>, next: Effect.Effect<void>): Effect.Effect<void> =>
+  Effect.matchCauseEffect(self, {
+    onFailure: (cause) => Effect.ensuring(Effect.failCause(cause), next),
+    onSuccess: () => next
+  })
 
 /** A limit that runs; `ring` is what happens when it is reached. */
 interface Limit {

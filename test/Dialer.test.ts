@@ -553,6 +553,14 @@ describe("interrupting a dial", () => {
       table: { "192.0.2.1:5432": refused(10), "192.0.2.2:5432": connected(10) },
       options: { attemptTimeout: "1 second" }
     }],
+    ["of a name whose sources are told late", {
+      answers: [[5, found("192.0.2.1", "192.0.2.2")], [6, none("inet6", "NotFound")], [
+        7,
+        found("192.0.2.2", "192.0.2.3")
+      ]],
+      sourceFor: () => Effect.as(Effect.sleep(4), Option.some(ip("192.0.2.9"))),
+      table: { "192.0.2.2:5432": refused(10), "192.0.2.3:5432": connected(10) }
+    }],
     ["of a literal", { to: "192.0.2.1:80", table: { "192.0.2.1:80": connected(10) } }],
     ["of a literal that is refused", { to: "192.0.2.1:80", table: { "192.0.2.1:80": refused(10) } }],
     ["of a literal at its deadline", { to: "192.0.2.1:80", table: { "192.0.2.1:80": never } }],
@@ -594,6 +602,62 @@ describe("interrupting a dial", () => {
       60_000
     )
   }
+})
+
+describe("source addresses that are told late", () => {
+  const sixes = found("2001:db8::1", "2001:db8::2")
+  const late = (millis: number) => () => Effect.as(Effect.sleep(millis), Option.some(ip("2001:db8::9")))
+  const plans = (events: ReadonlyArray<DialEvent.DialEvent>) =>
+    events.flatMap((event) =>
+      event._tag === "Planned" ? [[event.at, event.candidates.map(({ address }) => String(address))]] : []
+    )
+
+  it.effect("hold up the plan, and no answer: what comes meanwhile is in the next one", () =>
+    Effect.gen(function*() {
+      const { connectedTo, events } = yield* run({
+        answers: [[0, sixes], [5, found("192.0.2.1")]],
+        sourceFor: late(10),
+        table: { "[2001:db8::1]:5432": never, "192.0.2.1:5432": connected() }
+      })
+      expect(events.filter(({ _tag }) => _tag === "AddressesResolved").map(({ at }) => at)).toEqual([0, 5])
+      expect(plans(events)).toEqual([
+        [20, ["[2001:db8::1]:5432", "[2001:db8::2]:5432"]],
+        [50, ["[2001:db8::1]:5432", "192.0.2.1:5432", "[2001:db8::2]:5432"]]
+      ])
+      expect(connectedTo).toBe("192.0.2.1:5432")
+    }))
+
+  it.effect("are waited for until the deadline, and no longer", () =>
+    Effect.gen(function*() {
+      const { endedAt, error } = yield* failed({
+        answers: [[0, sixes], [0, none("inet", "NotFound")]],
+        sourceFor: () => Effect.never,
+        options: { timeout: "1 second" }
+      })
+      expect(endedAt).toBe(1000)
+      expect(error).toMatchObject({ _tag: "DialTimeout", phase: "resolving" })
+    }))
+
+  it.effect("hold up no attempt that is under way", () =>
+    Effect.gen(function*() {
+      const { connectedTo, endedAt } = yield* run({
+        answers: [[0, found("2001:db8::1")], [5, found("192.0.2.1")]],
+        sourceFor: () => Effect.never,
+        table: { "[2001:db8::1]:5432": connected(30) }
+      })
+      expect([connectedTo, endedAt]).toEqual(["[2001:db8::1]:5432", 30])
+    }))
+
+  it.effect("a defect in who tells them ends the dial as that defect", () =>
+    Effect.gen(function*() {
+      for (const wait of [0, 10]) {
+        const { exit } = yield* run({
+          answers: [[0, sixes], [0, none("inet", "NotFound")]],
+          sourceFor: () => Effect.zipRight(Effect.sleep(wait), Effect.dieMessage("no routes"))
+        })
+        expect(Exit.isFailure(exit) && Cause.isDie(exit.cause)).toBe(true)
+      }
+    }))
 })
 
 describe("resolveAddress", () => {

@@ -6,6 +6,7 @@ import { ResolveError } from "../../src/DialError.js"
 import * as DialEvent from "../../src/DialEvent.js"
 import type * as Endpoint from "../../src/Endpoint.js"
 import * as Resolver from "../../src/Resolver.js"
+import { SourceAddress } from "../../src/SourceAddress.js"
 import { ip } from "./addresses.js"
 import * as FakeTransport from "./FakeTransport.js"
 
@@ -51,13 +52,16 @@ export interface Case {
   readonly answers?: Script
   readonly table?: { readonly [address: string]: FakeTransport.Scenario }
   readonly options?: Dialer.DialOptions
+  /** How this machine tells from where it would reach an address; nobody is asked by default. */
+  readonly sourceFor?: SourceAddress["Type"]["sourceFor"]
 }
 
 /** A dial in a Scope that outlives it. */
-export const dialOf = ({ answers, options, table = {}, to = endpoint }: Case) => {
+export const dialOf = ({ answers, options, sourceFor, table = {}, to = endpoint }: Case) => {
   const transport = FakeTransport.make(table)
   const events: Array<DialEvent.DialEvent> = []
-  const ports = Layer.merge(answers === undefined ? neverAsked : answering(answers), transport.layer)
+  const sources = sourceFor === undefined ? Layer.empty : Layer.succeed(SourceAddress, { sourceFor })
+  const ports = Layer.mergeAll(answers === undefined ? neverAsked : answering(answers), transport.layer, sources)
   // Built beforehand: an interruption at every step is to meet the dial, not the building of layers.
   const services = Effect.runSync(Effect.scoped(Layer.build(Layer.provide(Dialer.layer, ports))))
   const program = Effect.provide(
