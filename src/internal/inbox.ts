@@ -16,11 +16,6 @@ export class Inbox<M> {
     else waiter(Effect.succeed(message))
   }
 
-  /** The oldest message, if there is one. */
-  poll(): M | undefined {
-    return this.messages.shift()
-  }
-
   /** The oldest message; waits for one. For one consumer, which does not come back after an interruption. */
   readonly take: Effect.Effect<M> = Effect.suspend(() =>
     this.messages.length > 0 ? Effect.succeed(this.messages.shift() as M) : Effect.async((resume) => {
