@@ -173,6 +173,18 @@ describe("§4 Sorting Addresses", () => {
       expect(transport.starts()).toEqual([[four, 10]])
     }))
 
+  it.effect("addresses of both families that are there at once are sorted together", () =>
+    Effect.gen(function*() {
+      const sources = Layer.succeed(SourceAddress, {
+        sourceFor: ({ family }) => Effect.succeed(family === "inet" ? Option.some(ip("10.0.0.9")) : Option.none())
+      })
+      const transport = FakeTransport.make({ [six]: connected(), [four]: connected() })
+      const names = Resolver.layerStatic({ "db.example": [ip("2001:db8::1"), ip("192.0.2.1")] })
+      const dial = Effect.scoped(Dialer.dial(endpoint))
+      yield* Effect.provide(dial, Layer.provide(Dialer.layer, Layer.mergeAll(names, transport.layer, sources)))
+      expect(transport.starts()).toEqual([[four, 0]])
+    }))
+
   it.effect("\"the first IPv4 address should be moved up in the list to be second in the list\"", () =>
     Effect.gen(function*() {
       const { transport } = yield* run({
