@@ -45,6 +45,7 @@ import * as Endpoint from "./Endpoint.js"
 import * as HappyEyeballs from "./HappyEyeballs.js"
 import { History } from "./History.js"
 import { Journal, noAddress } from "./internal/journal.js"
+import { firstOf } from "./internal/sideBySide.js"
 import { Timers } from "./internal/timers.js"
 import * as Resolution from "./Resolution.js"
 import { type Answer, families, Resolver } from "./Resolver.js"
@@ -508,15 +509,14 @@ class Establishing<A, E, R> {
           )
       )
     })
-    return this.limit === undefined ? whole : Effect.timeoutFail(whole, {
-      duration: this.limit,
-      onTimeout: () =>
-        new AttemptError({
-          operation: this.connections.has(attempt) ? "establish" : "connect",
-          address,
-          reason: "AttemptTimeout"
-        })
-    })
+    if (this.limit === undefined) return whole
+    const outOfTime = () =>
+      new AttemptError({
+        operation: this.connections.has(attempt) ? "establish" : "connect",
+        address,
+        reason: "AttemptTimeout"
+      })
+    return firstOf(whole, Effect.delay(Effect.suspend(() => Effect.fail(outOfTime())), this.limit))
   }
 
   /** The socket of a loser goes at once; what was established over it is closed after that, and not waited for. */

@@ -26,12 +26,12 @@ const saying = (word: string): Behaviour.Behaviour => (connection) =>
 
 const network = (topology: Topology.Topology = {}): Topology.Topology => ({
   hosts: {
-    client: { addresses: ["192.0.2.1", "2001:db8::1"] },
-    one: { addresses: ["10.0.0.1", "fd00::1"], listeners: { "dgram 53": saying("one") } },
+    client: { addresses: ["192.0.2.1", "2001:db8::11"] },
+    one: { addresses: ["10.0.0.1", "2001:db8::11"], listeners: { "dgram 53": saying("one") } },
     two: { addresses: ["10.0.0.2"], listeners: { "dgram 53": saying("two") } },
     web: { addresses: ["10.0.0.3"] }
   },
-  names: { "dns.test": ["10.0.0.1", "10.0.0.2"], "dual.test": ["fd00::1", "10.0.0.2"], "web.test": ["10.0.0.3"] },
+  names: { "dns.test": ["10.0.0.1", "10.0.0.2"], "dual.test": ["2001:db8::11", "10.0.0.2"], "web.test": ["10.0.0.3"] },
   defaultLink: { latency: "10 millis" },
   ...topology
 })
@@ -77,7 +77,7 @@ describe("a dial of a udp endpoint", () => {
         const error = yield* Effect.flip(Dialer.dial("udp://dual.test:53"))
         expect(error.message).toBe(
           "dial udp://dual.test:53: both attempts failed in 0 ms: " +
-            "[fd00::1]:53 network unreachable (ENETUNREACH) after 0 ms; " +
+            "[2001:db8::11]:53 network unreachable (ENETUNREACH) after 0 ms; " +
             "10.0.0.2:53 network unreachable (ENETUNREACH) after 0 ms"
         )
       })

@@ -173,7 +173,7 @@ describe("a connect fault", () => {
 
 describe("a name", () => {
   const names = (record: Topology.NameRecord): Topology.Topology => ({
-    hosts: { web: { addresses: ["10.0.0.2", "fd00::2"], listeners: { 80: Behaviour.echo } } },
+    hosts: { web: { addresses: ["10.0.0.2", "2001:db8::2"], listeners: { 80: Behaviour.echo } } },
     names: { "web.test": record }
   })
   const scenarios: ReadonlyArray<
@@ -184,10 +184,10 @@ describe("a name", () => {
     ["whose server fails says so", Fault.serverFailure, "resolve ServerFailure", 0],
     ["whose lookup fails as a whole says so", Fault.resolverFails("Refused"), "resolve Refused", 0],
     ["that nobody answers for is given up at the deadline", Fault.noAnswer, "timeout while resolving", 30_000],
-    ["with both families is dialed by IPv6", ["10.0.0.2", "fd00::2"], "connected to [fd00::2]:80", 0],
+    ["with both families is dialed by IPv6", ["10.0.0.2", "2001:db8::2"], "connected to [2001:db8::2]:80", 0],
     [
       "with a late AAAA is not held back by it",
-      { inet: ["10.0.0.2"], inet6: { answer: ["fd00::2"], delay: "5 seconds" } },
+      { inet: ["10.0.0.2"], inet6: { answer: ["2001:db8::2"], delay: "5 seconds" } },
       "connected to 10.0.0.2:80",
       0
     ],
@@ -206,14 +206,14 @@ describe("a name", () => {
 
   sim(
     "whose answer changes is dialed by the new one",
-    names({ sequence: [["10.0.0.2"], ["fd00::2"]] }),
+    names({ sequence: [["10.0.0.2"], ["2001:db8::2"]] }),
     () =>
       Effect.gen(function*() {
         const outcomes = yield* Effect.replicateEffect(outcome("web.test:80"), 3)
         expect(outcomes.map(([what]) => what)).toEqual([
           "connected to 10.0.0.2:80",
-          "connected to [fd00::2]:80",
-          "connected to [fd00::2]:80"
+          "connected to [2001:db8::2]:80",
+          "connected to [2001:db8::2]:80"
         ])
       })
   )

@@ -18,8 +18,8 @@ const greeting = Dialer.dial("hello.test:80", { timeout: "5 seconds" }).pipe(
 
 const hello = { 80: Behaviour.send("hello") }
 const network = {
-  hosts: { four: { addresses: ["10.0.0.2"], listeners: hello }, six: { addresses: ["fd00::2"], listeners: hello } },
-  names: { "hello.test": ["10.0.0.2", "fd00::2"] }
+  hosts: { four: { addresses: ["10.0.0.2"], listeners: hello }, six: { addresses: ["2001:db8::2"], listeners: hello } },
+  names: { "hello.test": ["10.0.0.2", "2001:db8::2"] }
 }
 
 it.live("the service retries when it is refused", () =>
