@@ -26,7 +26,7 @@ const saying = (word: string): Behaviour.Behaviour => (connection) =>
 
 const network = (topology: Topology.Topology = {}): Topology.Topology => ({
   hosts: {
-    client: { addresses: ["192.0.2.1", "2001:db8::11"] },
+    client: { addresses: ["192.0.2.1", "2001:db8::1"] },
     one: { addresses: ["10.0.0.1", "2001:db8::11"], listeners: { "dgram 53": saying("one") } },
     two: { addresses: ["10.0.0.2"], listeners: { "dgram 53": saying("two") } },
     web: { addresses: ["10.0.0.3"] }
