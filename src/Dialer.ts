@@ -19,7 +19,6 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import type * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as MutableRef from "effect/MutableRef"
@@ -497,16 +496,12 @@ class Establishing<A, E, R> {
       const { localAddress } = connection
       const secured = (session: TlsSession) =>
         this.journal.record((at) => ({ _tag: "AttemptSecured", at, attempt, address, session }))
-      // Its own Scope, inside the attempt's: closed before the connection is.
-      return Effect.flatMap(
-        Scope.fork(scope, ExecutionStrategy.sequential),
-        (own) =>
-          this.journal.record((at) => ({ _tag: "AttemptEstablishing", at, attempt, address, localAddress })).pipe(
-            Effect.zipRight(Scope.extend(Effect.suspend(() => this.establish(connection, { secured })), own)),
-            Effect.mapError((cause) =>
-              new AttemptError({ operation: "establish", address, reason: "NotEstablished", cause })
-            )
-          )
+      return this.journal.record((at) => ({ _tag: "AttemptEstablishing", at, attempt, address, localAddress })).pipe(
+        // What it acquires is closed before the connection, which the same Scope has had for longer.
+        Effect.zipRight(Scope.extend(Effect.suspend(() => this.establish(connection, { secured })), scope)),
+        Effect.mapError((cause) =>
+          new AttemptError({ operation: "establish", address, reason: "NotEstablished", cause })
+        )
       )
     })
     if (this.limit === undefined) return whole

@@ -294,8 +294,16 @@ export const dial = (
   Effect.flatMap(
     Either.flatMap(Endpoint.fromInput(input), securable),
     (endpoint) =>
-      Effect.flatMap(Effect.all([Dialer.Dialer, Tls]), ([below, tls]) =>
-        dialSecured(below, tls, endpoint, (connection) => Effect.succeed(connection), options, options))
+      Effect.contextWithEffect((context: Context.Context<Dialer.Dialer | Tls>) =>
+        dialSecured(
+          Context.get(context, Dialer.Dialer),
+          Context.get(context, Tls),
+          endpoint,
+          (connection) => Effect.succeed(connection),
+          options,
+          options
+        )
+      )
   )
 
 type SecurableEndpoint = Endpoint.TlsEndpoint | Endpoint.UnixEndpoint
