@@ -238,6 +238,7 @@ class ConnectionImpl implements Connection {
   readonly [TypeId]: TypeId = TypeId
   /** Whoever took it over, or that somebody did. */
   #heir: Connection | "none yet" | undefined
+  #read: Effect.Effect<Option.Option<Uint8Array>, ConnectionLost> | undefined
   #reading = false
   #peerEnded = false
   #ended = false
@@ -272,24 +273,27 @@ class ConnectionImpl implements Connection {
     return this.handle.lost
   }
 
+  /** Made once for whoever reads at all: a reader of small chunks would make thousands. */
   get read(): Effect.Effect<Option.Option<Uint8Array>, ConnectionLost> {
-    return Effect.suspend(() => {
-      if (this.#heir !== undefined) return this.#misused("a read after it was taken over")
-      if (this.#reading) return this.#misused("a second read while one waits")
-      if (this.#peerEnded) return Effect.succeedNone
-      const { buffered } = this.handle
-      if (buffered !== undefined && buffered > 0) return this.#takeBuffered
-      this.#reading = true
-      return Effect.onExit(this.handle.read, (exit) => {
-        this.#reading = false
-        if (exit._tag === "Failure") return Effect.void
-        if (Option.isNone(exit.value)) {
-          this.#peerEnded = true
-          return this.#closeIfBothEnded
-        }
-        this.#bytesRead += exit.value.value.length
-        return Effect.void
-      })
+    return this.#read ??= Effect.suspend(() => this.#readOnce())
+  }
+
+  #readOnce(): Effect.Effect<Option.Option<Uint8Array>, ConnectionLost> {
+    if (this.#heir !== undefined) return this.#misused("a read after it was taken over")
+    if (this.#reading) return this.#misused("a second read while one waits")
+    if (this.#peerEnded) return Effect.succeedNone
+    const { buffered } = this.handle
+    if (buffered !== undefined && buffered > 0) return this.#takeBuffered
+    this.#reading = true
+    return Effect.onExit(this.handle.read, (exit) => {
+      this.#reading = false
+      if (exit._tag === "Failure") return Effect.void
+      if (Option.isNone(exit.value)) {
+        this.#peerEnded = true
+        return this.#closeIfBothEnded
+      }
+      this.#bytesRead += exit.value.value.length
+      return Effect.void
     })
   }
 

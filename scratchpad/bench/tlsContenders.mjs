@@ -1,6 +1,6 @@
 // What the benchmarks of TLS share of each contender.
 import { Effect } from "effect"
-import { Endpoint, Tls } from "effect-dial"
+import { Endpoint } from "effect-dial"
 import * as NodeNetwork from "effect-dial/node/NodeNetwork"
 import { connect, createSecureContext } from "node:tls"
 
@@ -20,7 +20,5 @@ export const openRaw = (options) =>
 export const dialOptions = ({ authority }) => ({ roots: authority, resume: false })
 
 export const endpoint = (port) => Endpoint.unsafeParse(`tls://127.0.0.1:${port}`)
-
-export const openDial = (port, options) => Tls.dial(endpoint(port), options)
 
 export const run = (program) => Effect.runPromise(Effect.scoped(program).pipe(Effect.provide(NodeNetwork.layer)))

@@ -5,7 +5,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Cause, Effect, Either, Exit, Fiber, Layer, Option, Redacted, type Scope, Stream } from "effect"
 import { createPrivateKey } from "node:crypto"
 import type { EventEmitter } from "node:events"
-import type * as net from "node:net"
+import * as net from "node:net"
 import * as tls from "node:tls"
 import type * as Address from "../../src/Address.js"
 import * as Attempt from "../../src/Attempt.js"
@@ -666,6 +666,37 @@ describe("the end of a secured connection", () => {
     Effect.gen(function*() {
       expect(yield* readFrom(100, "FIN", {}, true)).toEqual({ got: 100, end: "End" })
     }))
+
+  for (const maxVersion of ["TLSv1.3", "TLSv1.2"] as const) {
+    for (const cut of [0, 1000]) {
+      scenario(
+        `is Truncated when the wire ends ${cut} bytes into a record, which came by themselves (${maxVersion})`,
+        () =>
+          Effect.gen(function*() {
+            const cutting = { now: false }
+            const server = yield* Servers.serve({ maxVersion }, (socket) => {
+              socket.on("data", (bytes) => {
+                cutting.now = String(bytes) === "more"
+                socket.write(new Uint8Array(cutting.now ? 5000 : 10))
+              })
+            })
+            // Between the two, somebody who lets through what he likes.
+            const between = yield* Servers.plain((front) => {
+              const back = net.connect(server.port, "127.0.0.1")
+              front.pipe(back)
+              back.on("error", () => {})
+              back.on("data", (bytes) => cutting.now ? void front.end(bytes.subarray(0, cut)) : void front.write(bytes))
+            })
+            const connection = yield* secured(between.address, trusting)
+            yield* connection.write("some")
+            expect(Option.map(yield* connection.read, ({ length }) => length)).toEqual(Option.some(10))
+            yield* connection.write("more")
+            const lost = yield* Effect.flip(connection.read)
+            expect(lost.reason).toBe("Truncated")
+          })
+      )
+    }
+  }
 
   scenario("by a Truncated says so in words, and to whoever waits for the loss", () =>
     Effect.gen(function*() {

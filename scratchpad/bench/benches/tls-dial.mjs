@@ -1,8 +1,9 @@
 // Dial a literal on loopback with TLS 1.3 and close it, one after another. Most of the time is arithmetic, half of it the
 // server's, which is another process.
 import { Effect } from "effect"
+import { Tls } from "effect-dial"
 import { repeat, start } from "../measure.mjs"
-import { dialOptions, endpoint, openDial, openRaw, rawOptions, run } from "../tlsContenders.mjs"
+import { dialOptions, endpoint, openRaw, rawOptions, run } from "../tlsContenders.mjs"
 
 const warmUp = 1_500
 const dials = 1_500
@@ -29,7 +30,7 @@ const ours = (options) => (ports) =>
   run(Effect.gen(function*() {
     const given = options(ports)
     const endpoints = ports.hold.map(endpoint)
-    const dial = (i) => Effect.scoped(openDial(ports.hold[i % endpoints.length], given))
+    const dial = (i) => Effect.scoped(Tls.dial(endpoints[i % endpoints.length], given))
     yield* repeat(warmUp, dial)
     const stop = start()
     yield* repeat(dials, dial)

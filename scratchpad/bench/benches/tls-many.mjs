@@ -1,7 +1,8 @@
 // A thousand dials with TLS 1.3 at once, until the last of them is secured.
 import { Effect } from "effect"
+import { Tls } from "effect-dial"
 import { start } from "../measure.mjs"
-import { dialOptions, openDial, openRaw, rawOptions, run } from "../tlsContenders.mjs"
+import { dialOptions, endpoint, openRaw, rawOptions, run } from "../tlsContenders.mjs"
 
 const dials = 1_000
 
@@ -35,9 +36,10 @@ export default {
     "effect-dial": (ports) =>
       run(Effect.gen(function*() {
         const options = { ...dialOptions(ports), handshakeTimeout: "60 seconds", timeout: "60 seconds" }
+        const endpoints = ports.hold.map(endpoint)
         const all = Effect.forEach(
-          Array.from({ length: dials }, (_, i) => ports.hold[i % ports.hold.length]),
-          (port) => openDial(port, options),
+          Array.from({ length: dials }, (_, i) => endpoints[i % endpoints.length]),
+          (to) => Tls.dial(to, options),
           { concurrency: "unbounded", discard: true }
         )
         yield* Effect.scoped(all)

@@ -1,7 +1,8 @@
 // Read 512 MiB over TLS that a server sends as fast as it is read.
 import { Effect, Option, Stream } from "effect"
+import { Tls } from "effect-dial"
 import { start } from "../measure.mjs"
-import { dialOptions, openDial, openRaw, rawOptions, run } from "../tlsContenders.mjs"
+import { dialOptions, endpoint, openRaw, rawOptions, run } from "../tlsContenders.mjs"
 
 const MiB = 1024 * 1024
 const warmUp = 128 * MiB
@@ -18,7 +19,7 @@ const ours = (read) => (ports) =>
     const options = dialOptions(ports)
     const readAll = (bytes) =>
       Effect.scoped(Effect.gen(function*() {
-        const connection = yield* openDial(ports.source, options)
+        const connection = yield* Tls.dial(endpoint(ports.source), options)
         yield* connection.write(String(bytes))
         return yield* read(connection)
       }))

@@ -1,8 +1,9 @@
 // Write 512 MiB over TLS in chunks of 64 KiB, each as soon as the socket asks for more; over when the server says it got
 // all.
 import { Effect, Option } from "effect"
+import { Tls } from "effect-dial"
 import { repeat, start } from "../measure.mjs"
-import { dialOptions, openDial, openRaw, rawOptions, run } from "../tlsContenders.mjs"
+import { dialOptions, endpoint, openRaw, rawOptions, run } from "../tlsContenders.mjs"
 
 const MiB = 1024 * 1024
 const chunk = new Uint8Array(64 * 1024).fill(0x2e)
@@ -51,7 +52,7 @@ export default {
         const options = dialOptions(ports)
         const write = (bytes) =>
           Effect.scoped(Effect.gen(function*() {
-            const connection = yield* openDial(ports.sink, options)
+            const connection = yield* Tls.dial(endpoint(ports.sink), options)
             yield* repeat(chunks(bytes), () => connection.write(chunk))
             yield* connection.end
             return Buffer.from(Option.getOrThrow(yield* connection.read))

@@ -56,7 +56,7 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
   private hearWaiter: Resume<void> | undefined
   private aborted = false
   private restWaiters: Array<Resume<void>> = []
-  /** How many bytes the wire had read when the newest thing but an end came of it. */
+  /** How many bytes the wire had read at the end of the newest phase of the loop in which anything but an end came. */
   private seen = 0
 
   constructor(
@@ -278,7 +278,6 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
 
   /** Something that is no end has come of the wire, and perhaps more together with it. */
   private touch(): void {
-    this.seen = this.wire.bytesRead
     if (this.resting) return
     this.resting = true
     rest(this)
@@ -292,6 +291,7 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
   /** The loop's next phase: OpenSSL is done, and whoever waited for that may go on. */
   rested(): void {
     this.resting = false
+    this.seen = this.wire.bytesRead
     if (this.established) this.settle()
     const waiters = this.restWaiters
     this.restWaiters = []
@@ -343,15 +343,22 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
 
   /**
    * Whether the end is the wire's own and no close_notify. Over a carrier that is the question which of them ended. Over
-   * a socket of Node, the wire has then read nothing since the newest chunk, not even the 24 bytes and more of an alert,
-   * which may also have come together with that chunk, but then in the same phase of the loop, because after a chunk the
-   * kernel is asked again only in the next.
+   * a socket of Node it is how much the wire has read since the newest chunk: of an end by itself nothing, of a record
+   * that was cut off more than a close_notify has; which may also have come together with that chunk, but then in the
+   * same phase of the loop, because after a chunk the kernel is asked again only in the next.
    *
-   * What is not seen: an end by itself after something else that is no data, a KeyUpdate, say, came by itself.
+   * What is not seen: an end by itself after something else that is no data, a KeyUpdate, say, came by itself; and a cut
+   * in the first bytes of a record, as many as a close_notify may have. One that is padded to more is taken for a cut.
    */
   private endedShort(): boolean {
-    return this.wire instanceof Carrier
-      ? this.wire.readableEnded
-      : this.wire.bytesRead === this.seen && !this.resting
+    if (this.wire instanceof Carrier) return this.wire.readableEnded
+    const since = this.wire.bytesRead - this.seen
+    return !this.resting && (since === 0 || since > mostOfAnAlert)
   }
 }
+
+/**
+ * The octets of the longest record of two bytes without padding: TLS 1.2 with a block cipher and SHA-384 (RFC 5246
+ * §6.2.3.2: header 5, IV 16, and 2, the MAC's 48 and the block's padding in 64). Those of TLS 1.3 are 24.
+ */
+const mostOfAnAlert = 85
