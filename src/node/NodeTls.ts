@@ -37,7 +37,7 @@ import { defaultHandshakeTimeout, defaultMinVersion, type UpgradeOptions } from 
 import type { TlsSession, TlsVersion } from "../TlsSession.js"
 import type { CloseMode, SocketHandle } from "../Transport.js"
 import { Carrier } from "./internal/carrier.js"
-import { certificateOf, chainOf } from "./internal/certificates.js"
+import { certificatesOf, pinsOf } from "./internal/certificates.js"
 import { isTakeable, taken } from "./internal/taken.js"
 import { Contexts, Sessions, type TlsContext } from "./internal/tlsContexts.js"
 import { TlsHandle, type Wire } from "./internal/tlsHandle.js"
@@ -150,6 +150,7 @@ class Handshake {
   /** The newest session that came before the peer was verified. */
   private early: Buffer | undefined
   private limit: Duration.Duration | undefined
+  private late = false
   /** What happens at the limit; nothing once there is an outcome. */
   private atLimit: (() => void) | undefined
 
@@ -168,7 +169,11 @@ class Handshake {
     const limit = Duration.decode(this.options.handshakeTimeout ?? defaultHandshakeTimeout)
     if (!Duration.isFinite(limit)) return restore(this.outcome)
     this.limit = limit
-    return Effect.flatMap(setAlarm(this.shared.timers, limit, () => this.atLimit?.()), (alarm) => {
+    const ring = () => {
+      this.late = true
+      this.atLimit?.()
+    }
+    return Effect.flatMap(setAlarm(this.shared.timers, limit, ring), (alarm) => {
       const outcome = Effect.ensuring(restore(this.outcome), alarm.stop)
       // An interruption that came while a fiber was being stopped is heard.
       return alarm.stopsAtOnce ? outcome : Effect.zipLeft(outcome, restore(Effect.void))
@@ -182,6 +187,7 @@ class Handshake {
         resume(exit)
       }
       this.atLimit = () => done(Effect.fail(this.error("HandshakeTimeout", undefined)))
+      if (this.late) return this.atLimit()
       try {
         const context = this.shared.contexts.for(this.options)
         const wire = this.wire()
@@ -217,15 +223,23 @@ class Handshake {
       ...alpn === undefined ? {} : { ALPNProtocols: [...alpn] },
       ...ticket === undefined ? {} : { session: ticket.session }
     }
-    const socket = tls.shake(options, (cause) => {
+    const outcome = (cause: unknown): Effect.Effect<Established, TlsError> => {
       const error = cause === undefined ? this.unpinned() : this.failure(cause)
       if (error !== undefined) {
         this.shared.sessions.forget(endpoint)
-        return done(Effect.fail(error))
+        return Effect.fail(error)
       }
       this.verified = true
       if (this.early !== undefined) this.keep(socket, endpoint, this.early)
-      done(Effect.succeed({ tls, session: this.agreed(socket) }))
+      return Effect.succeed({ tls, session: this.agreed(socket) })
+    }
+    const socket = tls.shake(options, (cause) => {
+      try {
+        done(outcome(cause))
+      } catch (defect) {
+        // Thrown here it would be nobody's, and the handshake would not end.
+        done(Effect.die(defect))
+      }
     })
     // Before Node looks at the certificate: when it does not like it, it has forgotten it by the time of the error. Once,
     // because it takes the certificate away with it, and only here, before `checkServerIdentity`, which is given nothing.
@@ -296,7 +310,7 @@ class Handshake {
   private unpinned(): TlsError | undefined {
     const { pins } = this.options
     if (pins === undefined || this.tls?.resumed === true) return undefined
-    const keys = chainOf(this.leaf).map((x509) => certificateOf(x509).pin)
+    const keys = pinsOf(this.leaf)
     return keys.some((key) => pins.includes(key))
       ? undefined
       : this.error("PinMismatch", undefined, `pinned is ${pins.join(" or ")}, and here is ${keys.join(", ")}`)
@@ -354,7 +368,7 @@ const namesOnly = { subject: "never", partialWildcards: false } as const
 
 /** The certificate that a reason is about. OpenSSL tells no place in the chain; the dates and the order do. */
 const atFault = (reason: TlsReason, leaf: X509Certificate | undefined): Certificate | undefined => {
-  const chain = reasonsOfCertificates.has(reason) ? chainOf(leaf).map(certificateOf) : []
+  const chain = reasonsOfCertificates.has(reason) ? certificatesOf(leaf) : []
   const now = Date.now()
   switch (reason) {
     case "Expired":
@@ -403,6 +417,6 @@ class Agreed implements TlsSession {
   }
 
   get certificates(): ReadonlyArray<Certificate> {
-    return this.#certificates ??= chainOf(this.#leaf).map(certificateOf)
+    return this.#certificates ??= certificatesOf(this.#leaf)
   }
 }

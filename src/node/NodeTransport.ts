@@ -212,7 +212,7 @@ class NodeSocketHandle extends StreamHandle<OwnedSocket> implements SocketHandle
 
   get read(): Effect.Effect<Option.Option<Uint8Array>, ConnectionLost> {
     return Effect.async((resume) => {
-      if (this.unread !== undefined) return resume(this.takeUnread)
+      if (this.unread !== undefined && this.socket !== undefined) return resume(this.takeUnread)
       if (this.peerEnded) return resume(Effect.succeedNone)
       if (this.death !== undefined) return resume(Effect.fail(this.loss(this.death)))
       this.readWaiter = resume
@@ -258,7 +258,6 @@ class NodeSocketHandle extends StreamHandle<OwnedSocket> implements SocketHandle
       if (this.socket === undefined) return
       this.socket[handleOf] = undefined
       this.socket = undefined
-      this.unread = undefined
     })
   }
 

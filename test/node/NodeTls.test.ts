@@ -154,6 +154,16 @@ const refusals: { readonly [what: string]: Refusal } = {
     code: "DEPTH_ZERO_SELF_SIGNED_CERT",
     of: "CN=self"
   },
+  "a certificate that cannot be read": {
+    server: showing(certificates.withoutDates),
+    reason: "InvalidCertificate",
+    code: "ERROR_IN_CERT_NOT_BEFORE_FIELD"
+  },
+  "a key that cannot be read with its certificate, and is not pinned": {
+    server: showing(certificates.withoutDates),
+    options: { dangerouslySkipVerification: true, pins: ["AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="] },
+    reason: "PinMismatch"
+  },
   "a certificate sent without its intermediate": {
     server: showing(certificates.incomplete),
     reason: "IncompleteChain",
@@ -697,6 +707,31 @@ describe("the end of a secured connection", () => {
       )
     }
   }
+
+  scenario(
+    "by a reset right behind the last bytes gives these first, to a reader who waits and to one who does not",
+    () =>
+      Effect.gen(function*() {
+        for (let round = 0; round < 20; round++) {
+          const server = yield* Servers.serve({}, (socket) => {
+            socket.once("data", () => {
+              socket.pause()
+              socket.write("413 too large", () => server.accepted[0]?.resetAndDestroy())
+            })
+          })
+          const connection = yield* secured(server.address, trusting)
+          // It is told of the reset while it writes, in the very phase of the loop in which the answer has come.
+          yield* Effect.fork(Effect.ignore(connection.write(new Uint8Array(20_000_000))))
+          const first = yield* Effect.exit(connection.read)
+          // The reset may have thrown the answer away, in the kernel.
+          if (Exit.isSuccess(first)) {
+            expect(Option.map(first.value, Loopback.text)).toEqual(Option.some("413 too large"))
+          }
+          const second = yield* Effect.flip(connection.read)
+          expect(second.reason).toBe("Reset")
+        }
+      })
+  )
 
   scenario("by a Truncated says so in words, and to whoever waits for the loss", () =>
     Effect.gen(function*() {

@@ -114,6 +114,14 @@ const below = async (by: Authority, request: Request): Promise<Issued> => {
   return { ...leaf, certificate: leaf.certificate + by.certificate }
 }
 
+/** The same with a first moment that is none. Its signature is no good any more, which who trusts nobody never sees. */
+const withoutDates = ({ certificate, ...rest }: Issued): Issued => {
+  const der = Buffer.from(certificate.replace(/-----[A-Z ]+-----/g, ""), "base64")
+  // A UTCTime of thirteen characters (RFC 5280 §4.1.2.5.1).
+  der.write("XX", der.indexOf(Uint8Array.of(0x17, 13)) + 2 + 2, "latin1")
+  return { ...rest, certificate: `-----BEGIN CERTIFICATE-----\n${der.toString("base64")}\n-----END CERTIFICATE-----\n` }
+}
+
 /** One root, what is right under it, and what is wrong each in its own way. */
 export const certificates = {
   root,
@@ -124,6 +132,7 @@ export const certificates = {
   notYetValid: await issue(root, { name: "early", names, from: ago(-10), to: ago(-20) }),
   otherName: await issue(root, { name: "other", names: ["other.test", "10.9.8.7"] }),
   selfSigned: await issue("itself", { name: "self", names }),
+  withoutDates: withoutDates(await issue("itself", { name: "timeless", names })),
   untrusted: await below(otherRoot, { name: "untrusted", names }),
   chained: await below(intermediate, { name: "chained", names }),
   incomplete: await issue(intermediate, { name: "incomplete", names }),

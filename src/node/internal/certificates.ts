@@ -7,7 +7,26 @@ import { createHash, type X509Certificate } from "node:crypto"
 import * as Address from "../../Address.js"
 import type { Certificate } from "../../Certificate.js"
 
-export const certificateOf = (x509: X509Certificate): Certificate => ({
+/**
+ * The certificates of a chain as values. One that cannot be read to the end is left out: a peer may send dates that are
+ * none, and keys that OpenSSL does not know.
+ */
+export const certificatesOf = (leaf: X509Certificate | undefined): ReadonlyArray<Certificate> =>
+  chainOf(leaf).flatMap((x509) => readable(() => certificateOf(x509)))
+
+/** The pins of a chain's keys. */
+export const pinsOf = (leaf: X509Certificate | undefined): ReadonlyArray<string> =>
+  chainOf(leaf).flatMap((x509) => readable(() => pinOf(x509)))
+
+const readable = <A>(read: () => A): ReadonlyArray<A> => {
+  try {
+    return [read()]
+  } catch {
+    return []
+  }
+}
+
+const certificateOf = (x509: X509Certificate): Certificate => ({
   subject: oneLine(x509.subject),
   issuer: oneLine(x509.issuer),
   names: namesOf(x509.subjectAltName),
@@ -15,12 +34,14 @@ export const certificateOf = (x509: X509Certificate): Certificate => ({
   validTo: DateTime.unsafeMake(Date.parse(x509.validTo)),
   serialNumber: x509.serialNumber,
   fingerprint: sha256(x509.raw),
-  pin: sha256(x509.publicKey.export({ type: "spki", format: "der" })),
+  pin: pinOf(x509),
   der: new Uint8Array(x509.raw)
 })
 
+const pinOf = (x509: X509Certificate): string => sha256(x509.publicKey.export({ type: "spki", format: "der" }))
+
 /** A certificate and, behind it, those the peer sent along, as Node has found them to issue one another. */
-export const chainOf = (leaf: X509Certificate | undefined): ReadonlyArray<X509Certificate> => {
+const chainOf = (leaf: X509Certificate | undefined): ReadonlyArray<X509Certificate> => {
   const chain: Array<X509Certificate> = []
   // A root is its own issuer, and a peer can send what leads in a circle.
   for (let next = leaf; next !== undefined && chain.length < longestChain; next = next.issuerCertificate) {

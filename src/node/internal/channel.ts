@@ -1,8 +1,9 @@
 /**
  * A live connection in Node's way, a callback for each operation: what a Duplex drives once it is connected.
  *
- * There are two. Over a socket of NodeTransport no Effect runs for a chunk: bytes come in the callback of Node's read,
- * and go by `socket.write`. Over any other Connection, such as one of the simulated network, each operation is a fiber.
+ * There are two. Over a socket of Node no Effect runs for a chunk: bytes come in the callback of Node's read, and go by
+ * `socket.write`. One of NodeTransport is handed over whole; one of TLS goes on reading for itself, and is ended by its
+ * own handle. Over any other Connection, such as one of the simulated network, each operation is a fiber.
  *
  * What must be true: one read and one write at a time are all that is asked of it; a callback never comes within the
  * call that it answers, except for bytes that were there already; what fails is told by `lost` alone, and the callback

@@ -21,5 +21,14 @@ export const rest = (handle: Resting): void => {
 const wake = (): void => {
   const handles = resting
   resting = []
-  handles.forEach((handle) => handle.rested())
+  for (const handle of handles) {
+    try {
+      handle.rested()
+    } catch (defect) {
+      // Nobody else's: the others wait for their turn.
+      queueMicrotask(() => {
+        throw defect
+      })
+    }
+  }
 }

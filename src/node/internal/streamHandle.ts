@@ -136,11 +136,16 @@ export abstract class StreamHandle<S extends Net.Socket> {
     this.receiver?.lost(this.loss(death))
     const reader = this.readWaiter
     this.readWaiter = undefined
-    reader?.(Effect.fail(this.loss(death)))
+    reader?.(this.lastRead(death))
     const waiters = this.lossWaiters
     this.lossWaiters = undefined
     waiters?.forEach((resume) => resume(Effect.succeed(this.loss(death))))
     return death
+  }
+
+  /** What a read comes to that waited when the socket died. */
+  protected lastRead(death: Death): Effect.Effect<Option.Option<Uint8Array>, ConnectionLost> {
+    return Effect.fail(this.loss(death))
   }
 
   protected loss(death: Death): ConnectionLost {

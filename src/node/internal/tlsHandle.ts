@@ -28,7 +28,7 @@ import type { TlsError } from "../../TlsError.js"
 import type { CloseMode, SocketHandle } from "../../Transport.js"
 import { Carrier } from "./carrier.js"
 import { rest, type Resting } from "./resting.js"
-import { type Resume, StreamHandle } from "./streamHandle.js"
+import { type Death, type Resume, StreamHandle } from "./streamHandle.js"
 import { received, type Receiver, type TakenSocket } from "./taken.js"
 
 /** What TLS is spoken over: a socket of Node itself, or a stream over any handle. */
@@ -50,8 +50,7 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
   private flowing = true
   /** Whether the kernel may not be asked for more in this phase of the loop. */
   private resting = false
-  /** Whether anything was written, and whether anything has come, since the handshake. */
-  private wrote = false
+  /** Whether anything has come since the handshake. */
   private heard = false
   private hearWaiter: Resume<void> | undefined
   private aborted = false
@@ -112,7 +111,7 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
 
   get read(): Effect.Effect<Option.Option<Uint8Array>, ConnectionLost> {
     return Effect.async((resume) => {
-      if (this.queued > 0) return resume(this.takeQueued)
+      if (this.buffered > 0) return resume(this.takeQueued)
       this.finish()
       if (this.death !== undefined) return resume(Effect.fail(this.loss(this.death)))
       if (this.peerEnded) return resume(Effect.succeedNone)
@@ -124,8 +123,14 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
     })
   }
 
+  /** Once it is released, nothing: whoever was told of bytes before that still takes them. */
   get buffered(): number {
-    return this.queued
+    return this.socket === undefined ? 0 : this.queued
+  }
+
+  /** What came before it died comes first. */
+  protected override lastRead(death: Death): Effect.Effect<Option.Option<Uint8Array>, ConnectionLost> {
+    return this.queued > 0 ? this.takeQueued : super.lastRead(death)
   }
 
   take(): Uint8Array | undefined {
@@ -157,18 +162,16 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
     else if (!this.resting) this.flow()
   }
 
-  override write(bytes: Uint8Array): Effect.Effect<void, ConnectionLost> {
-    this.wrote = true
-    return super.write(bytes)
-  }
-
   /**
    * Under TLS 1.3 a server answers the end of the handshake with its tickets. Closed before they have come, this side's
    * kernel would answer them with a reset, which takes what was written away from a peer that has not read it yet. So
    * who has written, and heard nothing since, says that it is done and waits for the tickets, or the peer's end.
    */
   get farewell(): Effect.Effect<void, ConnectionLost> | undefined {
-    if (!this.wrote || this.heard || this.socket?.getProtocol() !== "TLSv1.3") return undefined
+    const { socket } = this
+    if (socket === undefined || this.heard || !socket.bytesWritten || socket.getProtocol() !== "TLSv1.3") {
+      return undefined
+    }
     return Effect.zipRight(
       this.end,
       Effect.async((resume) => {
@@ -229,7 +232,6 @@ export class TlsHandle extends StreamHandle<Tls.TLSSocket> implements SocketHand
   get release(): Effect.Effect<void> {
     return Effect.sync(() => {
       this.socket = undefined
-      this.queue.length = this.queued = 0
     })
   }
 

@@ -3,7 +3,9 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Scheduler, type Scope } from "effect"
+import { fork } from "node:child_process"
 import { randomBytes } from "node:crypto"
+import { once } from "node:events"
 import { pipeline } from "node:stream/promises"
 import type { TLSSocket } from "node:tls"
 import * as Attempt from "../../../src/Attempt.js"
@@ -121,6 +123,40 @@ describe("a stream over TLS", () => {
       expect(socket.writableLength).toBeLessThanOrEqual(2 * chunk.length)
       socket.destroy()
     }))
+
+  scenario(
+    "whose Scope closes after a write delivers it, though the server's tickets come after that",
+    () =>
+      Effect.gen(function*() {
+        const { certificate, key } = certificates.good
+        const child = yield* Effect.acquireRelease(
+          Effect.sync(() =>
+            fork(new URL("../../support/lateTickets.mjs", import.meta.url), {
+              env: { ...process.env, KEY: key, CERTIFICATE: certificate },
+              execArgv: []
+            })
+          ),
+          (child) => Effect.sync(() => child.kill())
+        )
+        const told = Effect.promise(async () => (await once(child, "message"))[0])
+        const { port } = yield* told
+        yield* Effect.scoped(Effect.gen(function*() {
+          const connection = yield* Attempt.connect({
+            socketType: "stream",
+            address: Loopback.inet("127.0.0.1", port),
+            options: SocketOptions.defaults
+          })
+          const roots = certificates.root.certificate
+          const socket = yield* Duplex.fromConnection(
+            yield* Tls.upgrade(connection, { roots, serverName: "db.test" })
+          )
+          yield* Effect.async<void>((resume) => {
+            socket.write(Buffer.alloc(200_000), () => resume(Effect.void))
+          })
+        }))
+        expect(yield* told).toEqual({ bytes: 200_000, end: "end" })
+      })
+  )
 
   scenario("that is cut off without a close_notify has not ended", () =>
     Effect.gen(function*() {
