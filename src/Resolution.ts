@@ -213,6 +213,8 @@ export class Resolution {
   private readonly main: Lookup
   /** Lookups that have not ended. */
   private left = 0
+  /** Whether the time for resolution is over: what still comes of the lookups is nobody's then. */
+  private givenUp = false
   /** Where the Resolution Delay is. */
   private delay: "not begun" | "running" | "over" = "not begun"
   /** Whether the race may know what is known. */
@@ -295,7 +297,7 @@ export class Resolution {
   }
 
   private get over(): boolean {
-    return this.left === 0 && this.sorting === undefined
+    return (this.left === 0 || this.givenUp) && this.sorting === undefined
   }
 
   private add(name: Endpoint.DomainName): Lookup {
@@ -335,9 +337,9 @@ export class Resolution {
   private receive(message: Message): Effect.Effect<void> {
     switch (message._tag) {
       case "Answered":
-        return this.answered(message.lookup, message.answer)
+        return this.givenUp ? Effect.void : this.answered(message.lookup, message.answer)
       case "Ended":
-        return this.ended(message.lookup, message.exit)
+        return this.givenUp ? Effect.void : this.ended(message.lookup, message.exit)
       case "DelayOver":
         this.delay = "over"
         this.planned = false
@@ -374,12 +376,20 @@ export class Resolution {
 
   private ended(lookup: Lookup, exit: Exit.Exit<void, ResolveError>): Effect.Effect<void> {
     this.left -= 1
-    this.leaves.delete(lookup)
     if (lookup.unanswered.size > 0) this.planned = false
     lookup.unanswered.clear()
-    return Exit.isSuccess(exit) ? Effect.void : Either.match(Cause.failureOrCause(exit.cause), {
+    const told = Exit.isSuccess(exit) ? Effect.void : Either.match(Cause.failureOrCause(exit.cause), {
       onLeft: (error) => this.listener.answered(String(lookup.name), error),
       onRight: (cause) => Effect.failCause(cause)
+    })
+    return Effect.zipRight(this.release(lookup), told)
+  }
+
+  /** What a lookup held goes when it ends. Nobody waits for that here; `leave` does. */
+  private release(lookup: Lookup): Effect.Effect<void> {
+    return Effect.map(startNow(this.leaves.get(lookup) ?? Effect.void), (fiber) => {
+      this.leaves.set(lookup, Effect.asVoid(fiber.await))
+      fiber.addObserver(() => this.leaves.delete(lookup))
     })
   }
 
@@ -429,9 +439,11 @@ export class Resolution {
         kind === "services" ? [] : [new ResolveError({ host: String(name), family: kind, reason: "Timeout" })]
       )
     )
-    for (const { unanswered } of this.lookups.values()) unanswered.clear()
-    this.left = 0
-    this.planned = false
+    for (const { unanswered } of this.lookups.values()) {
+      if (unanswered.size > 0) this.planned = false
+      unanswered.clear()
+    }
+    this.givenUp = true
     return Effect.forEach(missing, (error) => this.listener.answered(error.host, error), { discard: true })
   }
 
