@@ -323,7 +323,8 @@ export class Resolution {
         )
       ),
       (leave) => {
-        this.leaves.set(lookup, leave)
+        // What is known already holds nothing, and has nobody to end it.
+        if (leave !== Effect.void) this.leaves.set(lookup, leave)
       }
     )
   }
@@ -387,7 +388,8 @@ export class Resolution {
 
   /** What a lookup held goes when it ends. Nobody waits for that here; `leave` does. */
   private release(lookup: Lookup): Effect.Effect<void> {
-    return Effect.map(startNow(this.leaves.get(lookup) ?? Effect.void), (fiber) => {
+    const leave = this.leaves.get(lookup)
+    return leave === undefined ? Effect.void : Effect.map(startNow(leave), (fiber) => {
       this.leaves.set(lookup, Effect.asVoid(fiber.await))
       fiber.addObserver(() => this.leaves.delete(lookup))
     })

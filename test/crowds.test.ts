@@ -6,6 +6,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Either, Exit, Fiber, Stream } from "effect"
 import * as DnsResolver from "../src/DnsResolver.js"
 import * as Endpoint from "../src/Endpoint.js"
+import { Flights } from "../src/internal/flights.js"
 import { Permits } from "../src/internal/permits.js"
 import { Resolver } from "../src/Resolver.js"
 import { NameServer, SimNetwork } from "../src/testing/index.js"
@@ -80,6 +81,24 @@ describe("equal lookups under way", () => {
         return yield* lookUp("a.test")
       }))
       expect([value, millis, log.length]).toEqual([2, 150, 4])
+    }))
+})
+
+describe("a lookup that throws before it is under way", () => {
+  it.live("is a defect for whoever asked, and nobody's later", () =>
+    Effect.gen(function*() {
+      const flights = new Flights<string, never>()
+      const ask = (lookup: () => Effect.Effect<string>) =>
+        Effect.async<string>((resume) => {
+          const { begin = Effect.void } = flights.join("a.test", lookup, resume)
+          Effect.runSync(begin)
+        })
+      const bug = () => {
+        throw new Error("a bug")
+      }
+      const defect = Effect.catchAllDefect(ask(bug), (defect) => Effect.succeed(String(defect)))
+      expect(yield* within("the defect", defect)).toBe("Error: a bug")
+      expect(yield* within("the next lookup", ask(() => Effect.succeed("found")))).toBe("found")
     }))
 })
 

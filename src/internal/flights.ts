@@ -40,7 +40,7 @@ export class Flights<A, E> {
     const leave = () => this.leave(key, flight, settled)
     if (known !== undefined) return { leave, begin: undefined }
     this.underWay.set(key, flight)
-    const begin = Effect.map(startNow(lookup()), (fiber) => {
+    const begin = Effect.map(startNow(Effect.suspend(lookup)), (fiber) => {
       flight.fiber = fiber
       fiber.addObserver((exit) => {
         this.forget(key, flight)

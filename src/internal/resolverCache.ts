@@ -188,7 +188,10 @@ export class Cache {
     return Feed.toStream((tell, ended) => {
       const asker = new Asker(kinds.length, tell, () => ended(Exit.void), this.linger)
       return Effect.clockWith((clock) =>
-        Effect.as(this.ask(name, kinds, asker, clock.unsafeCurrentTimeMillis()), asker.leave)
+        Effect.map(
+          this.ask(name, kinds, asker, clock.unsafeCurrentTimeMillis()),
+          () => asker.holdsNothing ? Effect.void : asker.leave
+        )
       )
     })
   }
@@ -218,7 +221,9 @@ export class Cache {
         asker.post({ answer: stale, last: true })
         continue
       }
+      const told = { any: false }
       const waiter: Waiter = (answer) => {
+        told.any = true
         // RFC 8767 §4: what is stale is better than an error, but not than the news that there is nothing.
         if (stale !== undefined && isFailure(answer)) asker.post({ answer: stale, last: true })
         else asker.post({ answer, last: true })
@@ -230,7 +235,7 @@ export class Cache {
       if (flight !== undefined) join(flight, kind, waiter, asker)
       if (stale !== undefined) {
         if (flight !== undefined) flight.kept = true
-        late.push(this.answerLate(asker, stale))
+        late.push(this.answerLate(asker, stale, told))
       }
     }
     counts.misses = missing.length
@@ -242,15 +247,14 @@ export class Cache {
   }
 
   /** What is stale is told when nothing new has come in time; the new answer may still follow. */
-  private answerLate(asker: Asker, stale: Answer): Effect.Effect<void> {
+  private answerLate(asker: Asker, stale: Answer, told: { readonly any: boolean }): Effect.Effect<void> {
+    const tell = Effect.suspend(() => {
+      if (told.any) return Effect.void
+      asker.post({ answer: stale, last: false })
+      return Metric.increment(cacheMetrics.stale)
+    })
     return Effect.map(
-      Effect.forkDaemon(Effect.interruptible(Effect.zipRight(
-        Effect.sleep(this.limits.response),
-        Effect.zipRight(
-          Effect.sync(() => asker.post({ answer: stale, last: false })),
-          Metric.increment(cacheMetrics.stale)
-        )
-      ))),
+      Effect.forkDaemon(Effect.interruptible(Effect.zipRight(Effect.sleep(this.limits.response), tell))),
       (fiber) => {
         asker.fibers.push(fiber)
       }
@@ -400,6 +404,10 @@ class Asker {
   post({ answer, last }: Delivery): void {
     this.tell(answer)
     if (last && --this.left === 0) this.ended()
+  }
+
+  get holdsNothing(): boolean {
+    return this.joined.length === 0 && this.fibers.length === 0
   }
 
   /** A lookup that nobody waits for any more is given up, unless the cache wants it. */

@@ -2,7 +2,7 @@
  * RFC 8767, Serving Stale Data to Improve DNS Resiliency, as far as it concerns a stub's cache. Exact, in virtual time.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, TestClock } from "effect"
+import { Duration, Effect, Fiber, Metric, TestClock } from "effect"
 import * as Resolver from "../../src/Resolver.js"
 import * as Upstream from "../support/upstream.js"
 
@@ -25,6 +25,25 @@ const afterItsEnd = (then: Upstream.Answers, options?: Resolver.CacheOptions) =>
     yield* Upstream.ask(cached, four)
     yield* TestClock.adjust("100 seconds")
     return { cached, ...upstream }
+  })
+
+/** Both families are asked for again, and the AAAA is answered 9 seconds after the A. */
+const ofTwo = (a: ReturnType<Upstream.Answers>[number]) =>
+  Effect.gen(function*() {
+    const upstream = Upstream.make((_, count) =>
+      count === 0
+        ? [[0, Upstream.found("192.0.2.1", 60)], [0, Upstream.found("2001:db8::1", 60)]]
+        : [a, [9000, Upstream.none("inet6", "NotFound", 60)]]
+    )
+    const cached = yield* Resolver.makeCached(upstream.resolver, { staleFor: "1 day" })
+    yield* Upstream.ask(cached)
+    yield* TestClock.adjust("100 seconds")
+    const before = yield* Metric.value(Resolver.cacheMetrics.stale)
+    const fiber = yield* Effect.fork(Upstream.ask(cached))
+    yield* TestClock.adjust("10 seconds")
+    const told = yield* Fiber.join(fiber)
+    const after = yield* Metric.value(Resolver.cacheMetrics.stale)
+    return { told, counted: after.count - before.count }
   })
 
 describe("§4 Standards Action", () => {
@@ -61,6 +80,20 @@ describe("§5 Example Method", () => {
       const { asked, cached } = yield* afterItsEnd(() => [[3000, Upstream.found("192.0.2.2", 60)]])
       expect(yield* asking(cached, "10 seconds")).toEqual(["101800 192.0.2.1 30s", "103000 192.0.2.2 60s"])
       expect(asked.length).toBe(2)
+    }))
+
+  it.scoped("the client response timer is each family's own: what is stale does not follow what is new", () =>
+    Effect.gen(function*() {
+      const { counted, told } = yield* ofTwo([100, Upstream.found("192.0.2.99", 60)])
+      expect(told).toEqual(["100100 192.0.2.99 60s", "101800 2001:db8::1 30s", "109100 inet6 NotFound 60s"])
+      expect(counted).toBe(1)
+    }))
+
+  it.scoped("the client response timer is each family's own: what is stale does not undo the news that there is nothing", () =>
+    Effect.gen(function*() {
+      const { counted, told } = yield* ofTwo([100, Upstream.none("inet", "NotFound", 60)])
+      expect(told).toEqual(["100100 inet NotFound 60s", "101800 2001:db8::1 30s", "109100 inet6 NotFound 60s"])
+      expect(counted).toBe(1)
     }))
 
   it.scoped("resolution goes on in the background when whoever asked has left with the stale answer", () =>
