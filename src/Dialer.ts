@@ -44,7 +44,7 @@ import * as Endpoint from "./Endpoint.js"
 import * as HappyEyeballs from "./HappyEyeballs.js"
 import { History } from "./History.js"
 import { Journal, noAddress } from "./internal/journal.js"
-import { firstOf } from "./internal/sideBySide.js"
+import { within } from "./internal/sideBySide.js"
 import { Timers } from "./internal/timers.js"
 import * as Resolution from "./Resolution.js"
 import { type Answer, families, Resolver } from "./Resolver.js"
@@ -511,7 +511,7 @@ class Establishing<A, E, R> {
         address,
         reason: "AttemptTimeout"
       })
-    return firstOf(whole, Effect.delay(Effect.suspend(() => Effect.fail(outOfTime())), this.limit))
+    return within(whole, this.limit, () => Effect.fail(outOfTime()))
   }
 
   /** The socket of a loser goes at once; what was established over it is closed after that, and not waited for. */

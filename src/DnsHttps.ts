@@ -19,7 +19,7 @@ import * as Either from "effect/Either"
 import { ResolveError, type ResolveReason } from "./DialError.js"
 import { accepts, type Ask } from "./DnsExchange.js"
 import * as DnsMessage from "./DnsMessage.js"
-import { firstOf } from "./internal/sideBySide.js"
+import { within } from "./internal/sideBySide.js"
 
 const dnsMessageType = "application/dns-message"
 
@@ -69,8 +69,7 @@ export const make = (
       )
     }),
     Effect.scoped,
-    (asked) =>
-      firstOf(asked, Effect.delay(Effect.suspend(() => Effect.fail(failed("Timeout", undefined))), options.timeout)),
+    (asked) => within(asked, options.timeout, () => Effect.fail(failed("Timeout", undefined))),
     Effect.flatMap(({ age, body }) => {
       const message = body.length > mostOctets ? undefined : DnsMessage.decode(body)
       if (message === undefined || Either.isLeft(message)) return Effect.fail(failed("InvalidResponse", message?.left))

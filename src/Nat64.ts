@@ -21,7 +21,7 @@ import * as Address from "./Address.js"
 import * as Dialer from "./Dialer.js"
 import type { DialOptions } from "./DialOptions.js"
 import * as Endpoint from "./Endpoint.js"
-import { firstOf } from "./internal/sideBySide.js"
+import { within } from "./internal/sideBySide.js"
 import { Resolver } from "./Resolver.js"
 import { SourceAddress } from "./SourceAddress.js"
 
@@ -220,9 +220,10 @@ export const layer: Layer.Layer<Dialer.Dialer, never, Dialer.Dialer | Resolver |
       const now = yield* Clock.currentTimeMillis
       const kept = MutableRef.get(known)
       if (kept !== undefined && now < kept.until) return kept.prefixes
-      const found = yield* firstOf(
+      const found = yield* within(
         Effect.provideService(discover, Resolver, resolver),
-        Effect.as(Effect.sleep(discoveryTimeout), undiscovered)
+        discoveryTimeout,
+        () => Effect.succeed(undiscovered)
       )
       const until = now + Duration.toMillis(found.timeToLive ?? defaultTimeToLive)
       MutableRef.set(known, { prefixes: found.prefixes, until })

@@ -936,6 +936,29 @@ describe("a dial that asks for more than a connection", () => {
         cause: { error: { attempts: [{ error: { operation: "establish", reason: "AttemptTimeout" } }, {}] } }
       })
     }))
+
+  it.effect("within an acquire too, and nobody waits for what is left of it", () =>
+    Effect.gen(function*() {
+      const acquired = (establish: Effect.Effect<string>) =>
+        Effect.gen(function*() {
+          const start = yield* TestClock.currentTimeMillis
+          const dial = Dialer.dialWith("192.0.2.1:5432", () => establish, {
+            timeout: Duration.infinity,
+            attemptTimeout: "10 seconds"
+          })
+          const fiber = yield* Effect.exit(Effect.scoped(Effect.uninterruptible(dial))).pipe(
+            Effect.provide(Dialer.layer),
+            Effect.provide(Layer.merge(neverAsked, FakeTransport.make(table).layer)),
+            Effect.zip(TestClock.currentTimeMillis),
+            Effect.fork
+          )
+          yield* TestClock.adjust("1 hour")
+          const [exit, ended] = yield* Fiber.join(fiber)
+          return [Exit.isSuccess(exit), ended - start]
+        })
+      expect(yield* acquired(Effect.succeed("established"))).toEqual([true, 10])
+      expect(yield* acquired(Effect.never)).toEqual([false, 10_000])
+    }))
 })
 
 describe("the report of a dial", () => {

@@ -1,7 +1,7 @@
 /** Effects side by side: what of effect's own waits for ever, and what stands in its place. */
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Effect, Either, Exit, Fiber, TestClock } from "effect"
-import { allOf, firstOf } from "../src/internal/sideBySide.js"
+import { allOf, firstOf, within } from "../src/internal/sideBySide.js"
 import { interruptAtEveryStep } from "./support/steps.js"
 
 /** Runs a program and says when it ended, by the clock it ran on. */
@@ -44,6 +44,33 @@ describe("the first of two", () => {
     }))
 })
 
+describe("an effect within a limit", () => {
+  const limited = (millis: number, running: Set<number>) =>
+    within(sleeper(millis, running), 20, () => Effect.succeed(0))
+
+  const ended = (program: (running: Set<number>) => Effect.Effect<unknown>) =>
+    Effect.gen(function*() {
+      const running = new Set<number>()
+      const start = yield* Clock.currentTimeMillis
+      const fiber = yield* Effect.fork(Effect.zip(program(running), Clock.currentTimeMillis))
+      yield* TestClock.adjust("1 minute")
+      const [value, at] = yield* Fiber.join(fiber)
+      return [value, at - start, running.size]
+    })
+
+  it.effect("is what it comes to, or at the limit what stands in for it", () =>
+    Effect.gen(function*() {
+      expect(yield* ended((running) => limited(10, running))).toEqual([10, 10, 0])
+      expect(yield* ended((running) => limited(30, running))).toEqual([0, 20, 0])
+    }))
+
+  it.effect("is both where whoever waits cannot be interrupted", () =>
+    Effect.gen(function*() {
+      expect(yield* ended((running) => Effect.uninterruptible(limited(10, running)))).toEqual([10, 10, 0])
+      expect(yield* ended((running) => Effect.uninterruptible(limited(30, running)))).toEqual([0, 20, 0])
+    }))
+})
+
 describe("all of several", () => {
   it.effect("are done when the last is", () =>
     Effect.gen(function*() {
@@ -70,6 +97,7 @@ describe("all of several", () => {
 describe("who waits may be interrupted at any moment", () => {
   const programs: { readonly [name: string]: (running: Set<number>) => Effect.Effect<unknown> } = {
     "the first of two": (running: Set<number>) => firstOf(sleeper(10, running), sleeper(20, running)),
+    "an effect within a limit": (running: Set<number>) => within(sleeper(10, running), 20, () => Effect.void),
     "all of several": (running: Set<number>) => allOf([10, 20, 30].map((millis) => sleeper(millis, running)))
   }
   it.live.each(Object.entries(programs))(

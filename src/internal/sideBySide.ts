@@ -9,9 +9,11 @@
  * Here every fiber runs from the moment it is made, and who waits for them hears of each as it ends. None is left when
  * an outcome is handed out, or when whoever waits is interrupted.
  */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import type { LazyArg } from "effect/Function"
 import { endAll } from "./endAll.js"
 
 /** How the first of two to end has ended. The other is interrupted, and has ended too. */
@@ -19,6 +21,19 @@ export const firstOf = <A, E, R, A2, E2, R2>(
   self: Effect.Effect<A, E, R>,
   that: Effect.Effect<A2, E2, R2>
 ): Effect.Effect<A | A2, E | E2, R | R2> => sideBySide<A | A2, E | E2, R | R2, A | A2>([self, that], (exit) => exit)
+
+/**
+ * An effect, or once it has taken so long what stands in for it; the effect has ended then too.
+ *
+ * Both can be stopped even where whoever waits cannot be interrupted, as in an acquire: nobody waits for the sleep that
+ * is left of the limit, and the limit is kept.
+ */
+export const within = <A, E, R, A2, E2, R2>(
+  self: Effect.Effect<A, E, R>,
+  limit: Duration.DurationInput,
+  onTimeout: LazyArg<Effect.Effect<A2, E2, R2>>
+): Effect.Effect<A | A2, E | E2, R | R2> =>
+  firstOf(Effect.interruptible(self), Effect.interruptible(Effect.delay(Effect.suspend(onTimeout), limit)))
 
 /** What each of them has come to; or the first failure, and then the others are interrupted, and have ended too. */
 export const allOf = <A, E, R>(

@@ -1,6 +1,6 @@
 /** RFC 7050, Discovery of the IPv6 Prefix Used for IPv6 Address Synthesis, and its use for literals (RFC 8305 §7.1). */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import * as Dialer from "../../src/Dialer.js"
 import * as Nat64 from "../../src/Nat64.js"
 import * as Resolver from "../../src/Resolver.js"
@@ -91,5 +91,24 @@ describe("RFC 8305 §7.1 a literal IPv4 address", () => {
       expect((yield* dialed(["2001:db8::9"], { "ipv4only.arpa": Fault.noAnswer })).slice(0, 1)).toEqual([
         "AllAttemptsFailed"
       ])
+    }))
+
+  it.live("within an acquire, it waits for the discovery alone and not for what is left of its time", () =>
+    Effect.gen(function*() {
+      const elapsed = yield* SimNetwork.run(
+        Effect.gen(function*() {
+          const start = yield* Clock.currentTimeMillis
+          yield* Effect.scoped(Effect.acquireRelease(Dialer.dial("198.51.100.7:80"), () => Effect.void))
+          return (yield* Clock.currentTimeMillis) - start
+        }).pipe(Effect.provide(Nat64.layer)),
+        {
+          hosts: {
+            client: { addresses: ["2001:db8::9"] },
+            gateway: { addresses: ["64:ff9b::198.51.100.7"], listeners }
+          },
+          names: dns64
+        }
+      )
+      expect(elapsed).toBeLessThan(1000)
     }))
 })

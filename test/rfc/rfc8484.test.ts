@@ -2,6 +2,7 @@
 import { HttpClient, HttpClientError, HttpClientResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Either, Fiber, Layer, Stream, TestClock } from "effect"
+import * as DnsHttps from "../../src/DnsHttps.js"
 import * as DnsMessage from "../../src/DnsMessage.js"
 import * as DnsResolver from "../../src/DnsResolver.js"
 import * as Endpoint from "../../src/Endpoint.js"
@@ -92,6 +93,16 @@ const lookUp = (reply: Reply | "silence" | "unreachable") => {
   }).pipe(Effect.provide(Layer.provide(DnsResolver.layerHttps({ url: "https://dns.test/dns-query" }), layer)))
 }
 
+/** One question, by the exchange itself. */
+const asked = (reply: Reply | "silence" | "unreachable") =>
+  Effect.flatMap(HttpClient.HttpClient, (client) =>
+    Effect.either(
+      DnsHttps.make(client, { url: "https://dns.test/dns-query", timeout: "5 seconds" })({
+        name: "web.test",
+        type: "A"
+      })
+    )).pipe(Effect.provide(web(reply).layer))
+
 describe("§4.1 The HTTP Request", () => {
   it.effect("\"the data payload ... MUST NOT be encoded and is used directly as the HTTP message body\" (§6) of a POST to the configured URI, with both media types said", () =>
     Effect.gen(function*() {
@@ -177,5 +188,14 @@ describe("a server that cannot be asked", () => {
       const fiber = yield* Effect.fork(lookUp("silence"))
       yield* TestClock.adjust("5 seconds")
       expect((yield* Fiber.join(fiber)).told).toBe("Timeout")
+    }))
+
+  it.effect("an answer within an acquire is waited for, and not what is left of its time", () =>
+    Effect.gen(function*() {
+      const start = yield* TestClock.currentTimeMillis
+      const fiber = yield* Effect.fork(Effect.zip(Effect.uninterruptible(asked({})), TestClock.currentTimeMillis))
+      yield* TestClock.adjust("1 minute")
+      const [answer, ended] = yield* Fiber.join(fiber)
+      expect([Either.isRight(answer), ended - start]).toEqual([true, 0])
     }))
 })
