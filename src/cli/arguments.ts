@@ -59,6 +59,8 @@ export type Names =
   | { readonly _tag: "Dns"; readonly servers: ReadonlyArray<SocketAddress> | undefined }
   | { readonly _tag: "Https"; readonly url: URL }
 
+const httpsResolver = "doh=https://host/dns-query"
+
 /** `--resolver` and `--server` together. */
 export const parseNames = (
   resolver: Option.Option<string>,
@@ -74,7 +76,10 @@ export const parseNames = (
   const url = text.startsWith("doh=") && URL.canParse(text.slice(4)) ? new URL(text.slice(4)) : undefined
   return url?.protocol === "https:" || url?.protocol === "http:"
     ? Either.right({ _tag: "Https", url })
-    : wrong(`${quote(text)} is no resolver: write system, dns or doh=https://host/dns-query`)
+    : wrong(
+      // Nothing of a URL is shown: it may hold a password or a token, and what is said here may be in a log.
+      `${/^\w*$/.test(text) ? quote(text) : "what is given"} is no resolver: write system, dns or ${httpsResolver}`
+    )
 }
 
 /** An address, with a port or without. */

@@ -116,6 +116,14 @@ describe("--resolver and --server", () => {
   ])("%j and %j are refused", (resolver, server, reason) => {
     expect(Either.getOrThrow(Either.flip(names(resolver, server))).message).toContain(reason)
   })
+
+  it.each(["doh=ftp://user:pw@a/token", "doh=https://user:pw@a:port/token", "https://user:pw@a/token"])(
+    "%j is refused without a word of it, as it may hold a secret",
+    (resolver) => {
+      const { message } = Either.getOrThrow(Either.flip(names(resolver)))
+      expect(message).toBe("what is given is no resolver: write system, dns or doh=https://host/dns-query")
+    }
+  )
 })
 
 describe("--family and --type", () => {

@@ -174,6 +174,16 @@ describe("dial resolve", () => {
     )
   })
 
+  it("says of a DNS over HTTPS server that cannot be asked what failed, and nothing of its URL", async () => {
+    const { close, endpoint } = await listen(() => {})
+    await close()
+    const url = `http://login:secret1@${endpoint}/secret2?key=secret3`
+    const { code, stderr, stdout } = await dial(["resolve", "web.test", "--resolver", `doh=${url}`])
+    expect(code).toBe(1)
+    expect(stderr).toBe("resolve web.test: temporary failure, try again: the HTTP request failed (ECONNREFUSED)\n")
+    expect(stdout.toString()).not.toMatch(/login|secret/)
+  })
+
   it.each([
     [["bad name"], "invalid endpoint \"bad name\""],
     [["127.0.0.1"], "is an IPv4 address, not a name"],

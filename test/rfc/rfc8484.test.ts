@@ -1,7 +1,8 @@
 /** RFC 8484, DNS queries over HTTPS: what a client has to do. The HttpClient is one that answers by itself. */
 import { HttpClient, HttpClientError, HttpClientResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Either, Fiber, Layer, Stream, TestClock } from "effect"
+import { Cause, Duration, Effect, Either, Fiber, Layer, Redacted, Stream, TestClock } from "effect"
+import { inspect } from "node:util"
 import * as DnsHttps from "../../src/DnsHttps.js"
 import * as DnsMessage from "../../src/DnsMessage.js"
 import * as DnsResolver from "../../src/DnsResolver.js"
@@ -94,14 +95,22 @@ const lookUp = (reply: Reply | "silence" | "unreachable") => {
 }
 
 /** One question, by the exchange itself. */
-const asked = (reply: Reply | "silence" | "unreachable") =>
-  Effect.flatMap(HttpClient.HttpClient, (client) =>
-    Effect.either(
-      DnsHttps.make(client, { url: "https://dns.test/dns-query", timeout: "5 seconds" })({
-        name: "web.test",
-        type: "A"
-      })
-    )).pipe(Effect.provide(web(reply).layer))
+const askedOf = (client: HttpClient.HttpClient, url = "https://dns.test/dns-query") =>
+  Effect.either(DnsHttps.make(client, { url, timeout: "5 seconds" })({ name: "web.test", type: "A" }))
+
+const asked = (reply: Reply) =>
+  Effect.provide(Effect.flatMap(HttpClient.HttpClient, (client) => askedOf(client)), web(reply).layer)
+
+/** A server whose answers have this body. */
+const sending = (body: ReadableStream<Uint8Array>, headers: Readonly<Record<string, string>> = {}) =>
+  HttpClient.make((request) =>
+    Effect.sync(() =>
+      HttpClientResponse.fromWeb(
+        request,
+        new Response(body, { headers: { "content-type": "application/dns-message", ...headers } })
+      )
+    )
+  )
 
 describe("§4.1 The HTTP Request", () => {
   it.effect("\"the data payload ... MUST NOT be encoded and is used directly as the HTTP message body\" (§6) of a POST to the configured URI, with both media types said", () =>
@@ -198,4 +207,74 @@ describe("a server that cannot be asked", () => {
       const [answer, ended] = yield* Fiber.join(fiber)
       expect([Either.isRight(answer), ended - start]).toEqual([true, 0])
     }))
+})
+
+describe("an answer without end", () => {
+  it.live.each([{}, { "content-length": "many" }])(
+    "is left at the first octet too many, whatever its headers say: %j",
+    (headers) =>
+      Effect.gen(function*() {
+        const told = { sent: 0, cancelled: false }
+        const body = new ReadableStream<Uint8Array>({
+          pull: (controller) => {
+            // A bound, should nobody stop.
+            if ((told.sent += 1000) > 10_000_000) controller.close()
+            else controller.enqueue(new Uint8Array(1000))
+          },
+          cancel: () => {
+            told.cancelled = true
+          }
+        })
+        const answer = yield* askedOf(sending(body, headers))
+        expect(Either.getOrThrow(Either.flip(answer))).toMatchObject({
+          reason: "InvalidResponse",
+          detail: "the answer is too long"
+        })
+        expect(told.sent).toBeLessThan(200_000)
+        expect(told.cancelled).toBe(true)
+      })
+  )
+
+  it.live("and one that is cut off is Temporary, one that is empty no answer", () =>
+    Effect.gen(function*() {
+      const cut = new ReadableStream<Uint8Array>({
+        start: (controller) => controller.error(new Error("the connection is gone"))
+      })
+      expect(Either.getOrThrow(Either.flip(yield* askedOf(sending(cut)))).reason).toBe("Temporary")
+      expect(Either.getOrThrow(Either.flip(yield* asked({ body: new Uint8Array() }))).reason).toBe("InvalidResponse")
+    }))
+})
+
+describe("a URL with secrets in it", () => {
+  const url = "https://login:secret1@dns.test/secret2/dns-query?key=secret3"
+  const broken = Object.assign(new TypeError(`cannot fetch ${url}`), { cause: { code: url } })
+  const refused = Object.assign(new Error(`no way to ${url}`), { code: "ECONNREFUSED" })
+  const failing = (cause: unknown) =>
+    HttpClient.make((request) =>
+      Effect.fail(new HttpClientError.RequestError({ request, reason: "Transport", description: `to ${url}`, cause }))
+    )
+  const cut = sending(new ReadableStream({ start: (controller) => controller.error(refused) }))
+
+  it.live.each<readonly [string, HttpClient.HttpClient, string]>([
+    ["that refused", failing(refused), "the HTTP request failed (ECONNREFUSED)"],
+    ["of fetch, with the error beneath", failing(new TypeError("fetch failed", { cause: refused })), "(ECONNREFUSED)"],
+    ["that cannot be made", failing(broken), "the HTTP request failed (Transport)"],
+    ["whose answer was cut off", cut, "the HTTP request failed (ECONNREFUSED)"]
+  ])(
+    "is not told with a request %s: not in the message, not in a log, not in what is inspected",
+    ([, client, says]) =>
+      Effect.gen(function*() {
+        const error = Either.getOrThrow(Either.flip(yield* askedOf(client, url)))
+        expect(error.message).toContain(says)
+        const told = [
+          error.message,
+          Cause.pretty(Cause.fail(error), { renderErrorCause: true }),
+          inspect(error, { depth: 10 }),
+          JSON.stringify(error)
+        ]
+        for (const text of told) expect(text).not.toMatch(/login|secret\d/)
+        const { cause } = error
+        expect(Redacted.isRedacted(cause) && HttpClientError.isHttpClientError(Redacted.value(cause))).toBe(true)
+      })
+  )
 })
