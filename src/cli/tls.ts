@@ -9,10 +9,14 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import { createPrivateKey, X509Certificate } from "node:crypto"
-import { createReadStream } from "node:fs"
+import { constants, createReadStream, fstatSync, openSync } from "node:fs"
+import { Socket } from "node:net"
+import type { Readable } from "node:stream"
+import { isatty, ReadStream as Terminal } from "node:tty"
 import { getSystemErrorMap } from "node:util"
 import * as Address from "../Address.js"
 import * as Endpoint from "../Endpoint.js"
+import { octetsOf } from "../internal/octetsOf.js"
 import { quoted } from "../internal/printable.js"
 import type { TlsOptions } from "../TlsOptions.js"
 import { BadUsage } from "./arguments.js"
@@ -58,19 +62,32 @@ const most = { bytes: 4 * 1024 * 1024, text: "4 MiB" }
 
 /** PEM is ASCII; what stands around it may be anything. */
 const read = (option: string, file: string): Effect.Effect<string, BadUsage> =>
-  Stream.mkString(
-    NodeStream.fromReadable(
-      // `end` is the last byte that is read: one more than there may be.
-      () => createReadStream(file, { encoding: "latin1", end: most.bytes }),
-      (cause) => cause as NodeJS.ErrnoException
-    )
-  ).pipe(
+  octetsOf(contents(file), most.bytes).pipe(
     Effect.catchAll((error) => wrong(`${option}: cannot read ${quote(file)}: ${errnoText(error)}`)),
-    Effect.filterOrElse(
-      (text) => text.length <= most.bytes,
-      () => wrong(`${option}: ${quote(file)} is over ${most.text}: it cannot be what is asked for`)
+    Effect.flatMap(Option.match({
+      onNone: () => wrong(`${option}: ${quote(file)} is over ${most.text}: it cannot be what is asked for`),
+      onSome: (octets) => Effect.succeed(Buffer.from(octets).toString("latin1"))
+    }))
+  )
+
+const contents = (file: string): Stream.Stream<Uint8Array, NodeJS.ErrnoException> =>
+  Stream.unwrap(
+    Effect.map(
+      // Without O_NONBLOCK the open of a FIFO waits for a writer, in a thread that an exit of the process waits for.
+      Effect.try({ try: () => openSync(file, constants.O_RDONLY | constants.O_NONBLOCK), catch: asErrno }),
+      (fd) => NodeStream.fromReadable<NodeJS.ErrnoException, Uint8Array>(() => readableOf(fd), asErrno)
     )
   )
+
+const asErrno = (cause: unknown): NodeJS.ErrnoException => cause as NodeJS.ErrnoException
+
+/** What may keep us waiting, a FIFO or a terminal, is polled: a read of it is in no thread either, and can be given up. */
+const readableOf = (fd: number): Readable =>
+  isatty(fd)
+    ? new Terminal(fd)
+    : fstatSync(fd).isFIFO()
+    ? new Socket({ fd, readable: true, writable: false })
+    : createReadStream("", { fd })
 
 const errnoText = ({ code, errno }: NodeJS.ErrnoException): string => {
   const [name = code, text] = errno === undefined ? [] : getSystemErrorMap().get(errno) ?? []

@@ -6,7 +6,8 @@ import { createServer, type ListenOptions, type Server, type Socket } from "node
 import { fileURLToPath } from "node:url"
 import { isBuilt } from "../../.ci/build.mjs"
 
-const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url))
+/** The built command. */
+export const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url))
 
 export interface Result {
   readonly code: number | null

@@ -1,5 +1,6 @@
 /** `dial connect` and `dial trace` over TLS, as a user runs them: the built command, files, a server on loopback. */
 import { Effect, Either, Exit, Option, Scope } from "effect"
+import { execFileSync, spawn } from "node:child_process"
 import { createPrivateKey, randomBytes, X509Certificate } from "node:crypto"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -10,7 +11,7 @@ import { parseTls, type TlsWords } from "../../src/cli/tls.js"
 import * as Endpoint from "../../src/Endpoint.js"
 import { certificates } from "../support/certificates.js"
 import * as Servers from "../support/tls.js"
-import { dial, listen, objects, shows, start } from "./dial.js"
+import { dial, listen, main, objects, shows, start } from "./dial.js"
 
 const scopes: Array<Scope.CloseableScope> = []
 
@@ -156,6 +157,72 @@ describe("dial connect", () => {
     const { code, stderr, stdout } = await dial(["connect", server.endpoint, "--ca", file("root.pem")], "all of it?")
     expect({ code, stdout: stdout.toString() }).toEqual({ code: 1, stdout: "half of" })
     expect(stderr).toBe(`connection to 127.0.0.1:${server.port} lost: the stream may have been cut short\n`)
+  })
+})
+
+describe("a FIFO", () => {
+  const fifo = (name: string): string => {
+    execFileSync("mkfifo", [file(name)])
+    return file(name)
+  }
+
+  /** The other end, as soon as somebody reads; until then there is none to open. */
+  const writer = (path: string): Promise<number> =>
+    vi.waitFor(() => fs.openSync(path, fs.constants.O_WRONLY | fs.constants.O_NONBLOCK), 5000)
+
+  const holds = (pid: number | undefined, path: string): boolean =>
+    fs.readdirSync(`/proc/${pid}/fd`).some((fd) => {
+      try {
+        return fs.readlinkSync(`/proc/${pid}/fd/${fd}`) === path
+      } catch {
+        return false
+      }
+    })
+
+  it.each([
+    ["--ca", (path: string) => ["--ca", path]],
+    ["--cert", (path: string) => ["--cert", path, "--key", file("me.key")]],
+    ["--key", (path: string) => ["--cert", file("me.pem"), "--key", path]]
+  ])("that nobody writes to, as %s, ends with Ctrl-C and exit code 130", async (option, words) => {
+    const path = fifo(`unwritten${option}`)
+    const { child, result } = start("trace", "tls://127.0.0.1:1", ...words(path))
+    await vi.waitFor(() => expect(holds(child.pid, path)).toBe(true), 5000)
+    child.kill("SIGINT")
+    const { code, stderr, stdout } = await result
+    expect({ code, stderr, stdout: stdout.toString() }).toEqual({ code: 130, stderr: "", stdout: "" })
+  })
+
+  it("whose writer says nothing ends with Ctrl-C too", async () => {
+    const path = fifo("silent.pem")
+    const { child, result } = start("trace", "tls://127.0.0.1:1", "--ca", path)
+    const end = await writer(path)
+    child.kill("SIGINT")
+    const { code, stderr } = await result
+    fs.closeSync(end)
+    expect({ code, stderr }).toEqual({ code: 130, stderr: "" })
+  })
+
+  it("is waited for, and read to its end, however slowly it is written", async () => {
+    const { endpoint } = await serve({})
+    const path = fifo("slow.pem")
+    const { result } = start("trace", endpoint, "--ca", path)
+    const end = await writer(path)
+    const half = certificates.root.certificate.length / 2
+    fs.writeSync(end, certificates.root.certificate.slice(0, half))
+    fs.writeSync(end, certificates.root.certificate.slice(half))
+    fs.closeSync(end)
+    const { code, stderr } = await result
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+  })
+
+  it("may be what a shell makes of a command", async () => {
+    const { endpoint } = await serve({})
+    const line = `"$0" "$1" trace "$2" --ca <(cat "$3")`
+    const shell = spawn("bash", ["-c", line, process.execPath, main, endpoint, file("root.pem")], { timeout: 9000 })
+    const said = { stderr: "" }
+    shell.stderr.on("data", (chunk: Buffer) => said.stderr += chunk.toString())
+    const code = await new Promise((resolve) => shell.on("close", resolve))
+    expect({ code, ...said }).toEqual({ code: 0, stderr: "" })
   })
 })
 
