@@ -162,7 +162,7 @@ describe("dial connect", () => {
 
 describe("a FIFO", () => {
   const fifo = (name: string): string => {
-    execFileSync("mkfifo", [file(name)])
+    execFileSync("bash", ["-c", "mkfifo \"$0\"", file(name)])
     return file(name)
   }
 
