@@ -12,7 +12,7 @@
  *
  * @since 0.2.0
  */
-import type * as HttpClient from "@effect/platform/HttpClient"
+import * as HttpClient from "@effect/platform/HttpClient"
 import type { HttpClientError } from "@effect/platform/HttpClientError"
 import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
 import type * as Duration from "effect/Duration"
@@ -35,8 +35,8 @@ const mostOctets = 65_535
  * An exchange with the server at a URL. It fails with `ResolveError`: `Timeout`; `Temporary` when the request failed;
  * `ServerFailure`, `Refused` and `InvalidResponse` by what the server says.
  *
- * Of a request that failed the `cause` is the client's error as a `Redacted`, since that tells the URL, and loggers print
- * the causes of errors: `Redacted.value` gives it.
+ * The URL may hold a secret, and no span, message or log tells it. Of a request that failed the `cause` is the client's
+ * error as a `Redacted`: `Redacted.value` gives it.
  *
  * @since 0.2.0
  * @category constructors
@@ -44,8 +44,17 @@ const mostOctets = 65_535
 export const make = (
   client: HttpClient.HttpClient,
   options: { readonly url: string | URL; readonly timeout: Duration.DurationInput }
-): Ask =>
-(question) => {
+): Ask => {
+  // A span of it would have the URL for an attribute.
+  const untraced = HttpClient.withTracerDisabledWhen(client, () => true)
+  return (question) => ask(untraced, options, question)
+}
+
+const ask = (
+  client: HttpClient.HttpClient,
+  options: { readonly url: string | URL; readonly timeout: Duration.DurationInput },
+  question: DnsMessage.Question
+): ReturnType<Ask> => {
   const failed = (
     reason: ResolveReason,
     cause: unknown,
@@ -78,7 +87,7 @@ export const make = (
         Effect.mapError(octetsOf(response.stream, mostOctets), requestFailed),
         Option.match({
           onNone: () => tooLong,
-          onSome: (body) => Effect.succeed({ body, age: Number(headers["age"] ?? 0) || 0 })
+          onSome: (body) => Effect.succeed({ body, age: Math.max(0, Number(headers["age"] ?? 0) || 0) })
         })
       )
     }),

@@ -1,7 +1,7 @@
 /** RFC 8484, DNS queries over HTTPS: what a client has to do. The HttpClient is one that answers by itself. */
 import { HttpClient, HttpClientError, HttpClientResponse } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Duration, Effect, Either, Fiber, Layer, Redacted, Stream, TestClock } from "effect"
+import { Cause, Duration, Effect, Either, Fiber, Layer, Redacted, Stream, TestClock, Tracer } from "effect"
 import { inspect } from "node:util"
 import * as DnsHttps from "../../src/DnsHttps.js"
 import * as DnsMessage from "../../src/DnsMessage.js"
@@ -277,4 +277,19 @@ describe("a URL with secrets in it", () => {
         expect(Redacted.isRedacted(cause) && HttpClientError.isHttpClientError(Redacted.value(cause))).toBe(true)
       })
   )
+
+  it.live("is in no span", () =>
+    Effect.gen(function*() {
+      const spans: Array<string> = []
+      const own = yield* Effect.tracer
+      const tracer = Tracer.make({
+        span: (name, ...rest) => {
+          spans.push(name)
+          return own.span(name, ...rest)
+        },
+        context: (run, fiber) => own.context(run, fiber)
+      })
+      yield* Effect.withTracer(askedOf(failing(refused), url), tracer)
+      expect(spans).toEqual([])
+    }))
 })
