@@ -37,7 +37,7 @@ export const recipe = (
 export const leavesNoConnection = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Server> =>
   Effect.flatMap(Server, ({ port, tlsPort }) => {
     const live = () =>
-      [port, tlsPort].flatMap(Loopback.tcpRows).filter(({ state }) => state !== "LISTEN" && state !== "TIME_WAIT")
+      [port, tlsPort].flatMap(Loopback.tcpRows).filter(({ state, timer }) => state !== "LISTEN" && timer !== "timewait")
     const over = Loopback.until("every connection to the server to be over", () => live().length === 0)
     return Effect.zipLeft(
       self,

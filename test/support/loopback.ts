@@ -83,8 +83,11 @@ interface TcpRow {
   readonly localPort: number
   readonly remotePort: number
   readonly state: string
-  /** What the kernel's timer is for. */
-  readonly timer: "none" | "retransmit" | "keepalive" | "other"
+  /**
+   * What the kernel's timer is for. One in `timewait` is no process's: the kernel remembers a closed one, in TIME_WAIT or,
+   * when the peer's reset crossed with our close, in FIN_WAIT2.
+   */
+  readonly timer: "none" | "retransmit" | "keepalive" | "timewait" | "probe"
   readonly timerSeconds: number
 }
 
@@ -99,6 +102,13 @@ const states: { readonly [hex: string]: string } = {
   "0A": "LISTEN"
 }
 
+const timers: { readonly [hex: string]: TcpRow["timer"] } = {
+  "01": "retransmit",
+  "02": "keepalive",
+  "03": "timewait",
+  "04": "probe"
+}
+
 /** The kernel's TCP sockets to or from a port, of either family: /proc/net/tcp and tcp6. */
 export const tcpRows = (port: number): ReadonlyArray<TcpRow> =>
   ["/proc/net/tcp", "/proc/net/tcp6"].filter((file) => fs.existsSync(file)).flatMap((file) =>
@@ -109,7 +119,7 @@ export const tcpRows = (port: number): ReadonlyArray<TcpRow> =>
         localPort: portOf(local),
         remotePort: portOf(remote),
         state: states[state] ?? state,
-        timer: active === "00" ? "none" : active === "01" ? "retransmit" : active === "02" ? "keepalive" : "other",
+        timer: timers[active] ?? "none",
         timerSeconds: parseInt(when, 16) / 100
       }
       return row.localPort === port || row.remotePort === port ? [row] : []
