@@ -202,9 +202,13 @@ describe("what is not a message is refused in words, with the octet", () => {
             expect(result.left._tag).toBe("MalformedMessage")
             return
           }
-          // What was accepted means the same when it is said again.
+          // What was accepted means the same when it is said again; but the mailbox of a SOA, which nobody dials, may be
+          // any labels at all, of which dns-packet writes those of names alone.
           const { answers, question } = result.right
-          const plain = answers.filter(({ name, type }) => type !== "Other" && name !== "")
+          const plain = answers.filter((record) =>
+            record.type !== "Other" && record.name !== "" &&
+            !(record.type === "SOA" && !/^[\w.-]+$/.test(record.mailbox))
+          )
           const said = { ...result.right, answers: plain, additionals: [], authorities: [] }
           const again = decoded(DnsMessage.encodeResponse(said))
           expect([again.question, again.answers]).toEqual([question, plain])
